@@ -1,0 +1,1 @@
+"""The mathematics of UniFormer: PyTorch and timm only, no framework."""

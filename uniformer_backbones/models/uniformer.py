@@ -1,0 +1,263 @@
+"""UniFormer: one backbone for images and clips.
+
+arXiv:2201.04676 (video), arXiv:2201.09450 (all tasks).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from timm.layers import trunc_normal_
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from uniformer_backbones.layers.block import DividedBlock, GlobalBlock, LocalBlock
+from uniformer_backbones.layers.embedding import make_embedding
+from uniformer_backbones.layers.nd import batch_norm_nd, channels_first, check_ndim
+from uniformer_backbones.layers.recompute import checkpoint_block
+from uniformer_backbones.layers.relation import GlobalMHRA, WindowMHRA
+from uniformer_backbones.models.arch import LAYER_SCALES, Arch, find_arch
+from uniformer_backbones.models.arguments import (
+    check_choice,
+    check_frozen_stages,
+    check_out_indices,
+    check_positive,
+    check_with_cp,
+)
+from uniformer_backbones.registry import MODELS
+
+ATTENTIONS = ('global', 'window', 'hybrid', 'divided')
+OUT_NORMS = ('batch', 'layer', 'none')
+STAGES = (1, 2, 3, 4)
+MIN_SIZE = 32
+
+
+@MODELS.register_module()
+class UniFormer(BaseModule):
+    """Four stages of UniFormer blocks, for images (``ndim=2``) or clips (``ndim=3``).
+
+    Stages 1 and 2 aggregate locally with convolutions, stages 3 and 4 with attention.
+
+    Args:
+        arch: a name of :func:`~uniformer_backbones.list_archs`, or a dict with the
+            fields of :class:`~uniformer_backbones.models.arch.Arch`.
+        ndim: 2 for images, 3 for clips.
+        in_channels: channels of the input.
+        head_dim: channels per head; overrides the arch's. A checkpoint does not tell.
+        attention: relation type of stage 3: ``'global'``, ``'window'`` or ``'hybrid'``
+            (windows, every ``hybrid_period``-th block global); or ``'divided'``
+            space-time attention in stages 3 and 4 (clips only).
+        window_size: side of a window in tokens.
+        hybrid_period: distance of the global blocks of ``'hybrid'``; the official 4.
+        temporal_overlap: clips only: patch embeddings 2-4 span three frames (official
+            ``std``) instead of one.
+        layer_scale: which blocks have it, ``'none'``, ``'global'`` or ``'all'``;
+            overrides the arch's.
+        layer_scale_init: its initial value.
+        qkv_bias: biases of query, key and value.
+        drop_rate: dropout after embedding 1, attention and FFN layers.
+        attn_drop_rate: dropout of attention maps.
+        drop_path_rate: stochastic depth of the last block; linear from 0 at the first.
+        out_indices: stages (0-based) whose maps are returned.
+        out_norm: ``'batch'``: BatchNorm ``norm`` on the last stage (classification,
+            video); ``'layer'``: a LayerNorm ``norm{i}`` on every returned stage (dense
+            tasks); ``'none'``. What is normalised does not feed the next stage.
+        norm_eps: of the LayerNorms of blocks and outputs.
+        embed_eps: of the LayerNorms of patch embeddings; 1e-5 as released.
+        with_cp: activation checkpointing: ``True`` for all blocks, or the number of
+            leading blocks of each stage.
+        frozen_stages: -1 trains everything, 0 freezes patch embedding 1, ``k`` freezes
+            the embeddings and blocks of stages 1 to ``k``. Output norms stay trainable.
+        norm_eval: keep all BatchNorms in eval mode while training.
+        init_cfg: as in mmengine. ``dict(type='Pretrained', checkpoint=FILE)`` takes any
+            published UniFormer file through
+            :func:`~uniformer_backbones.load_official`; in a 3D model its optional
+            ``inflate`` is ``'average'`` (default) or ``'center'``.
+
+    Shape:
+        Input ``(B, in_channels, *S)`` floating, ``S = (H, W)`` or ``(T, H, W)``; H and W
+        at least 32, T at least 1. Output: a tuple of maps ``(B, C_i, *S_i)`` with
+        strides 4, 8, 16, 32 in space and 2 in time, in channels_last memory format.
+
+    Raises:
+        ValueError: an argument or the input is not as described.
+
+    Source:
+        arXiv:2201.09450; parameter names are those of the released code.
+    """
+
+    def __init__(
+        self,
+        arch: str | Mapping[str, Any] | Arch = 'small',
+        ndim: int = 2,
+        *,
+        in_channels: int = 3,
+        head_dim: int | None = None,
+        attention: str = 'global',
+        window_size: int = 14,
+        hybrid_period: int = 4,
+        temporal_overlap: bool = False,
+        layer_scale: str | None = None,
+        layer_scale_init: float = 1e-6,
+        qkv_bias: bool = True,
+        drop_rate: float = 0.,
+        attn_drop_rate: float = 0.,
+        drop_path_rate: float = 0.,
+        out_indices: Sequence[int] = (3,),
+        out_norm: str = 'batch',
+        norm_eps: float = 1e-6,
+        embed_eps: float = 1e-5,
+        with_cp: bool | Sequence[int] = False,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        init_cfg: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.arch = find_arch(arch)
+        self.ndim = check_ndim(ndim)
+        self.in_channels = in_channels
+        check_choice('attention', attention, ATTENTIONS)
+        check_choice('out_norm', out_norm, OUT_NORMS)
+        scaled = layer_scale or self.arch.layer_scale
+        check_choice('layer_scale', scaled, LAYER_SCALES)
+        if ndim != 3 and (attention == 'divided' or temporal_overlap):
+            raise ValueError('attention="divided" and temporal_overlap are for clips; '
+                             f'they need ndim=3, got ndim={ndim}')
+        check_positive('window_size', window_size)
+        check_positive('hybrid_period', hybrid_period)
+        self.out_indices = check_out_indices(out_indices)
+        self.frozen_stages = check_frozen_stages(frozen_stages)
+        self.norm_eval = norm_eval
+        dims, depths = self.arch.embed_dims, self.arch.depths
+        self.checkpointed = check_with_cp(with_cp, depths)
+
+        relation = partial(
+            GlobalMHRA, head_dim=head_dim or self.arch.head_dim, qkv_bias=qkv_bias,
+            attn_drop=attn_drop_rate, proj_drop=drop_rate)
+        rates = iter(torch.linspace(0, drop_path_rate, sum(depths)).tolist())
+        for stage, dim, depth in zip(STAGES, dims, depths, strict=True):
+            width = in_channels if stage == 1 else dims[stage - 2]
+            self.add_module(f'patch_embed{stage}', make_embedding(
+                stage, ndim, width, dim, self.arch.conv_stem, temporal_overlap,
+                embed_eps))
+            has_scale = scaled == 'all' or (scaled == 'global' and stage > 2)
+            blocks = nn.ModuleList()
+            for index in range(depth):
+                parts: dict[str, Any] = {
+                    'dim': dim, 'ndim': ndim, 'hidden': int(dim * self.arch.mlp_ratio),
+                    'drop': drop_rate, 'drop_path': next(rates),
+                    'scale_init': layer_scale_init if has_scale else None}
+                if stage < 3:
+                    blocks.append(LocalBlock(**parts))
+                    continue
+                parts['eps'] = norm_eps
+                windowed = stage == 3 and (attention == 'window' or (
+                    attention == 'hybrid' and (index + 1) % hybrid_period))
+                attn = WindowMHRA(dim, window_size=window_size, **relation.keywords) \
+                    if windowed else relation(dim)
+                blocks.append(
+                    DividedBlock(attn=attn, t_attn=relation(dim), **parts)
+                    if attention == 'divided' else GlobalBlock(attn=attn, **parts))
+            self.add_module(f'blocks{stage}', blocks)
+        self.pos_drop = nn.Dropout(drop_rate)
+        self._add_out_norms(out_norm, norm_eps)
+        self._reset_parameters()
+        self._freeze()
+
+    def _add_out_norms(self, out_norm: str, eps: float) -> None:
+        """Build the norms of the outputs asked for, under their official names."""
+        self._out_norm_names: dict[int, str] = {}
+        for index in self.out_indices:
+            dim = self.arch.embed_dims[index]
+            if out_norm == 'layer':
+                name, norm = f'norm{index + 1}', nn.LayerNorm(dim, eps=eps)
+            elif out_norm == 'batch' and index == 3:
+                name, norm = 'norm', batch_norm_nd(self.ndim)(dim)
+            else:
+                continue
+            self._out_norm_names[index] = name
+            self.add_module(name, norm)
+
+    def _reset_parameters(self) -> None:
+        """Official initial values; convolutions and norms keep PyTorch's."""
+        for module in self.modules():
+            if type(module) is nn.Linear:
+                trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for module in self.modules():
+            if isinstance(module, DividedBlock):
+                nn.init.zeros_(module.t_attn.qkv.weight)
+                nn.init.ones_(module.t_attn.proj.weight)
+
+    def init_weights(self) -> None:
+        """Apply ``init_cfg``; ``Pretrained`` takes any published UniFormer file."""
+        from uniformer_backbones.weights import load_official
+
+        configs = self.init_cfg or []
+        configs = [configs] if isinstance(configs, Mapping) else list(configs)
+        pretrained = [cfg for cfg in configs if cfg['type'] == 'Pretrained']
+        original = self.init_cfg
+        self.init_cfg = [cfg for cfg in configs if cfg['type'] != 'Pretrained']
+        try:
+            super().init_weights()
+        finally:
+            self.init_cfg = original
+        for cfg in pretrained:
+            load_official(self, cfg['checkpoint'], inflate=cfg.get('inflate', 'average'))
+
+    def _frozen_modules(self) -> Iterator[nn.Module]:
+        if self.frozen_stages >= 0:
+            yield self.patch_embed1
+        for stage in STAGES[:max(self.frozen_stages, 0)]:
+            yield getattr(self, f'patch_embed{stage}')
+            yield getattr(self, f'blocks{stage}')
+
+    def _freeze(self) -> None:
+        for module in self._frozen_modules():
+            module.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> 'UniFormer':
+        """Set the mode; frozen stages, and with ``norm_eval`` BatchNorms, stay in eval."""
+        super().train(mode)
+        self._freeze()
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Map ``(B, C, *S)`` to one map ``(B, C_i, *S_i)`` per out index."""
+        self._check_input(x)
+        x = x.movedim(1, -1)                         # (B, *S, C), a view
+        outs = []
+        for index, stage in enumerate(STAGES):
+            x = getattr(self, f'patch_embed{stage}')(x)
+            x = self.pos_drop(x) if index == 0 else x
+            for position, block in enumerate(getattr(self, f'blocks{stage}')):
+                save_memory = position < self.checkpointed[index] and self.training
+                x = checkpoint_block(block, x) if save_memory else block(x)
+            if index in self.out_indices:
+                outs.append(self._normalise(x, index).movedim(-1, 1))
+        return tuple(outs)
+
+    def _normalise(self, x: Tensor, index: int) -> Tensor:
+        name = self._out_norm_names.get(index)
+        if name is None:
+            return x
+        norm = getattr(self, name)
+        return norm(x) if isinstance(norm, nn.LayerNorm) else channels_first(norm, x)
+
+    def _check_input(self, x: Tensor) -> None:
+        layout = '(B, C, H, W)' if self.ndim == 2 else '(B, C, T, H, W)'
+        if x.dim() != self.ndim + 2 or x.shape[1] != self.in_channels:
+            raise ValueError(f'UniFormer with ndim={self.ndim} takes {layout} with '
+                             f'C={self.in_channels}, got {tuple(x.shape)}')
+        if x.shape[0] == 0:
+            raise ValueError(f'UniFormer got an empty batch: {tuple(x.shape)}')
+        if x.shape[-2] < MIN_SIZE or x.shape[-1] < MIN_SIZE:
+            raise ValueError(f'UniFormer needs height and width of at least {MIN_SIZE} '
+                             f'pixels, got {tuple(x.shape)}')

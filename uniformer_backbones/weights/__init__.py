@@ -1,0 +1,6 @@
+"""Published weights: reading official files, inflating images to clips."""
+
+from uniformer_backbones.weights.inflation import inflate_kernel, inflate_state_dict
+from uniformer_backbones.weights.official import LoadReport, load_official
+
+__all__ = ['LoadReport', 'inflate_kernel', 'inflate_state_dict', 'load_official']
