@@ -1,0 +1,40 @@
+# Every target makes the environment first; that is quick when it is there already.
+#   make demo PYTHON=/path/to/python3.11 VENV=/roomy/disk/venv
+VENV ?= .venv
+PYTHON ?=
+JOBS ?= 2
+PY = $(VENV)/bin/python
+BOOT := $(or $(shell command -v python3 || command -v python3.11),python3)
+# One thread per worker: on two cores two workers beat one process with two threads.
+PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS) --dist loadfile
+PROSE = $(wildcard uniformer_backbones projects configs tools tests *.md *.py Makefile)
+
+.PHONY: install doctor demo test test-slow test-all format lint type check bench clean
+
+install:  ## .venv with the pinned set of requirements/, and the project in it
+	@$(BOOT) tools/bootstrap.py --venv "$(VENV)" --python "$(PYTHON)"
+doctor: install  ## what is installed, and whether it fits together
+	$(PY) tools/doctor.py
+demo: install  ## train, evaluate and draw Mask R-CNN UniFormer-S on generated images
+	$(PY) tools/train.py configs/det/mask_rcnn_uniformer_s.py --demo
+test: install  ## the fast tests
+	$(PYTEST) -m "not slow and not gpu and not weights"
+test-slow: install  ## the others; pytest's code 5 says that there are none
+	$(PYTEST) -m "slow or gpu or weights" || [ $$? -eq 5 ]
+test-all: test test-slow
+format: install
+	$(PY) -m ruff check --fix-only --quiet .
+	$(PY) -m ruff format .
+lint: install
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m codespell_lib $(PROSE)
+type: install
+	$(PY) -m mypy
+check: lint type
+bench: install  ## speed and memory, as a CSV
+	$(PY) tools/benchmark.py
+clean:  ## caches and build output; the environment, data and runs stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find uniformer_backbones projects configs tools tests -name __pycache__ -prune \
+		-exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,47 @@
+"""Cascade Mask R-CNN of mmdet on UniFormer, box heads of 4 convolutions and GIoU loss.
+
+The heads differ from mmdet's default as in the official release: class-specific boxes,
+SyncBN, GIoU loss of weight 10 on decoded boxes.
+"""
+
+_base_ = 'mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py'
+
+box_heads = [
+    dict(
+        _delete_=True,
+        type='ConvFCBBoxHead',
+        num_shared_convs=4,
+        num_shared_fcs=1,
+        in_channels=256,
+        conv_out_channels=256,
+        fc_out_channels=1024,
+        roi_feat_size=7,
+        num_classes=80,
+        bbox_coder=dict(
+            type='DeltaXYWHBBoxCoder',
+            target_means=[0., 0., 0., 0.],
+            target_stds=stds),
+        reg_class_agnostic=False,
+        reg_decoded_bbox=True,
+        norm_cfg=dict(type='SyncBN', requires_grad=True),
+        loss_cls=dict(
+            type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+        loss_bbox=dict(type='GIoULoss', loss_weight=10.0))
+    for stds in ([0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1],
+                 [0.033, 0.033, 0.067, 0.067])
+]
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='uniformer_backbones.UniFormer',
+        arch='small',
+        attention='hybrid',
+        window_size=14,
+        out_indices=(0, 1, 2, 3),
+        out_norm='layer',
+        drop_path_rate=0.2,
+        with_cp=(0, 0, 8, 0),
+        init_cfg=dict(
+            type='Pretrained', checkpoint='checkpoints/uniformer_small_in1k.pth')),
+    neck=dict(in_channels=[64, 128, 320, 512]),
+    roi_head=dict(bbox_head=box_heads))

@@ -1,0 +1,1 @@
+"""What a task needs beyond its OpenMMLab library; the package never imports it."""

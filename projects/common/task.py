@@ -1,0 +1,122 @@
+"""What the tools need to know of a task, and nothing of it is repeated elsewhere.
+
+A task is found by the ``default_scope`` of its configs. It says how a config is pointed
+at a folder of data, how it becomes a short demo run, and how its results are shown.
+Demo and own data go the same way: the demo is a folder of generated data.
+"""
+
+from abc import ABC, abstractmethod
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from torch import nn
+
+from projects.common.errors import UserError
+
+TASKS = {
+    'mmdet': 'projects.det.task',
+}
+
+
+class Task(ABC):
+    """One task of one library.
+
+    Attributes:
+        name: folder name in ``projects/`` and ``configs/``.
+        metrics: result keys worth a line in the table, with their titles.
+    """
+
+    name: str
+    metrics: dict[str, str]
+
+    @abstractmethod
+    def demo_folder(self) -> Path:
+        """Generate the demo data (cached) and say where it is."""
+
+    @abstractmethod
+    def use_folder(self, cfg: Config, folder: Path) -> None:
+        """Point every dataset, evaluator and head of a config at a folder of data.
+
+        Raises:
+            UserError: the folder is not laid out as the task's README says.
+        """
+
+    @abstractmethod
+    def shrink(self, cfg: Config) -> None:
+        """Turn a config into a short run on small images; never another model."""
+
+    @abstractmethod
+    def check_data(self, cfg: Config, splits: tuple[str, ...]) -> None:
+        """Find missing or unusable data before the first step.
+
+        Args:
+            cfg: the config as it will run.
+            splits: ``'train'``, ``'val'`` and/or ``'test'``.
+
+        Raises:
+            UserError: with what is missing and how to lay it out.
+        """
+
+    @abstractmethod
+    def draw(self, model: nn.Module, dataset: BaseDataset, folder: Path) -> list[Path]:
+        """Draw predictions beside the truth into a folder; returns the files."""
+
+
+def find_task(cfg: Config) -> Task | None:
+    """The task of a config, ``None`` when the project has none for its scope."""
+    module = TASKS.get(cfg.get('default_scope'))
+    return import_module(module).TASK if module else None
+
+
+def need_task(cfg: Config, option: str) -> Task:
+    """The task of a config, for an option that cannot do without.
+
+    Raises:
+        UserError: the config's scope has no task here.
+    """
+    task = find_task(cfg)
+    if task is None:
+        raise UserError(
+            f'{option}: there is no demo or own-data support for default_scope '
+            f'{cfg.get("default_scope")!r}; known: {", ".join(TASKS)}')
+    return task
+
+
+def datasets(cfg: Config, split: str) -> list[Any]:
+    """Innermost dataset dicts of a split, out of wrappers such as RepeatDataset."""
+    loader = cfg.get(f'{split}_dataloader')
+    pending, found = [loader['dataset']] if loader else [], []
+    while pending:
+        dataset = pending.pop()
+        inner = dataset.get('dataset') or dataset.get('datasets')
+        if inner is None:
+            found.append(dataset)
+        else:
+            pending += inner if isinstance(inner, list) else [inner]
+    return found
+
+
+def set_everywhere(node: Any, key: str, value: Any) -> None:
+    """Set every occurrence of a key inside nested dicts and lists."""
+    if isinstance(node, dict):
+        if key in node:
+            node[key] = value
+        node = node.values()
+    elif not isinstance(node, list | tuple):
+        return
+    for child in node:
+        set_everywhere(child, key, value)
+
+
+def transforms(pipeline: Any) -> list[Any]:
+    """Every transform dict of a pipeline, nested choices included."""
+    found = []
+    if isinstance(pipeline, dict):
+        found.append(pipeline)
+        pipeline = pipeline.get('transforms', [])
+    for item in pipeline:
+        found += transforms(item)
+    return found

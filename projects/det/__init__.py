@@ -1,0 +1,1 @@
+"""COCO-style instance detection and segmentation on mmdet."""

@@ -1,0 +1,104 @@
+"""A folder of COCO-style data: where its annotations, images and classes are."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from projects.common.errors import UserError
+
+LAYOUT = """  {root}/annotations/instances_train2017.json   (or train.json)
+  {root}/annotations/instances_val2017.json     (or val.json)
+  {root}/train2017/*.jpg                        (or train/, or images/)
+  {root}/val2017/*.jpg                          (or val/, or images/)"""
+ANNOTATIONS = ('annotations/instances_{split}2017.json', 'annotations/{split}.json',
+               'annotations/instances_{split}.json', '{split}.json',
+               '{split}/_annotations.coco.json')
+IMAGES = ('{split}2017', '{split}', 'images/{split}2017', 'images/{split}', 'images', '.')
+
+
+@dataclass(frozen=True)
+class CocoSplit:
+    """One split of a folder.
+
+    Attributes:
+        annotations: the json file.
+        images: folder that the file names in it are relative to.
+        classes: category names in the order of their ids.
+    """
+
+    annotations: Path
+    images: Path
+    classes: tuple[str, ...]
+
+
+def read_annotations(path: Path) -> dict[str, Any]:
+    """Read and check a COCO instances file.
+
+    Raises:
+        UserError: it is missing, no json, or lacks what detection needs.
+    """
+    if not path.is_file():
+        raise UserError(f'{path}: no such annotation file')
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise UserError(f'{path}: not a json file ({error})') from None
+    for key in ('images', 'annotations', 'categories'):
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            raise UserError(f'{path}: no list "{key}"; is it a COCO instances file?')
+    if not content['images']:
+        raise UserError(f'{path}: lists no images')
+    return content
+
+
+def find_split(root: Path, split: str) -> CocoSplit:
+    """Find a split, ``'train'`` or ``'val'``, of a folder.
+
+    Raises:
+        UserError: the annotations or the images are not where they are looked for.
+    """
+    layout = LAYOUT.format(root=root)
+    files = [root / name.format(split=split) for name in ANNOTATIONS]
+    annotations = next((path for path in files if path.is_file()), None)
+    if annotations is None:
+        raise UserError(f'{root}: no {split} annotations; expected\n{layout}')
+    content = read_annotations(annotations)
+    name = content['images'][0]['file_name']
+    folders = [root / part.format(split=split) for part in IMAGES]
+    images = next((folder for folder in folders if (folder / name).is_file()), None)
+    if images is None:
+        raise UserError(f'{annotations}: its first image, {name}, is in none of '
+                        f'{", ".join(map(str, folders))}; expected\n{layout}')
+    ordered = sorted(content['categories'], key=lambda category: category['id'])
+    return CocoSplit(annotations, images, tuple(c['name'] for c in ordered))
+
+
+def check_split(annotations: Path, images: Path, classes: tuple[str, ...] | None,
+                where: str) -> None:
+    """Check one split before training: files, images, classes.
+
+    Args:
+        annotations: COCO json.
+        images: folder of the images it names.
+        classes: names the config trains; ``None`` for the dataset's own.
+        where: what the message calls this split.
+
+    Raises:
+        UserError: in one or a few lines.
+    """
+    content = read_annotations(annotations)
+    names = [image.get('file_name', '') for image in content['images']]
+    missing = [name for name in names if not (images / name).is_file()]
+    if missing:
+        raise UserError(
+            f'{images}: {len(missing)} of the {len(names)} images of {annotations} are '
+            f'missing, the first is {missing[0]} ({where})')
+    known = {category['name'] for category in content['categories']}
+    unknown = [name for name in classes or () if name not in known]
+    if unknown:
+        raise UserError(
+            f'{annotations}: has no class {", ".join(unknown)}; it has '
+            f'{", ".join(sorted(known))}. Set metainfo.classes or use --data FOLDER')
+    if not content['annotations']:
+        raise UserError(f'{annotations}: has no annotations ({where})')
