@@ -96,12 +96,16 @@ def load(case: Mapping[str, Any], model: nn.Module) -> None:
         ValueError: a tensor is left over or missing.
     """
     arrays = make_state_dict(case['state_dict'], case['salt'], case['weight_profile'])
-    weights = {key: torch.from_numpy(np.asarray(value))
-               for key, value in arrays.items()}
+    weights = {
+        key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()
+    }
     report = load_official(model, flatten_layout(weights, case['checkpoint_layout']))
     # A pose model returns one map: norm1-3 of the file have no use, hence no module.
-    dropped = [key for key in report.dropped
-               if not (case['task'] == 'pose' and key.startswith('norm'))]
+    dropped = [
+        key
+        for key in report.dropped
+        if not (case['task'] == 'pose' and key.startswith('norm'))
+    ]
     if dropped or report.new:
         raise ValueError(f'left over {dropped[:4]}, missing {report.new[:4]}')
 
@@ -120,15 +124,18 @@ def compare(tensor: Tensor, spec: Mapping[str, Any], salt: str) -> float:
     flat = tensor.detach().contiguous().reshape(-1).double()
     probe = torch.from_numpy(make_probe(spec['name'], (flat.numel(),), salt)).double()
     checksum = (flat * probe).sum() / flat.numel() ** 0.5
-    return max(relative_error(flat[spec['positions']], spec['values']),
-               relative_error(checksum[None], [spec['probe_dot']]))
+    return max(
+        relative_error(flat[spec['positions']], spec['values']),
+        relative_error(checksum[None], [spec['probe_dot']]),
+    )
 
 
 def inputs(case: Mapping[str, Any]) -> Tensor:
     """The fixture's input."""
     spec = case['inputs'][0]
     return torch.from_numpy(
-        make_input(spec['name'], spec['shape'], case['salt'], spec['scale']))
+        make_input(spec['name'], spec['shape'], case['salt'], spec['scale'])
+    )
 
 
 def run_eval(case: Mapping[str, Any]) -> Errors:
@@ -146,25 +153,34 @@ def run_train_grad(case: Mapping[str, Any]) -> Errors:
     model = build(case).train()
     load(case, model)
     outs = model(inputs(case))
-    loss: Any = 0.
+    loss: Any = 0.0
     for out, spec in zip(outs, case['outputs'], strict=True):
         yield spec['name'], compare(out, spec, case['salt'])
         probe = torch.from_numpy(make_probe(spec['name'], out.shape, case['salt']))
         loss = loss + (out * probe).sum()
     loss.backward()
-    ours = {key.removeprefix('backbone.'): value
-            for key, value in [*model.named_parameters(), *model.named_buffers()]}
+    ours = {
+        key.removeprefix('backbone.'): value
+        for key, value in [*model.named_parameters(), *model.named_buffers()]
+    }
     for spec in case['gradients']:
         key = spec['name']
         gradient = ours[key].grad.reshape(-1).double()
-        scale = spec['abs_max'] or 1.
+        scale = spec['abs_max'] or 1.0
         wanted = torch.tensor(spec['values'], dtype=torch.float64)
         gap = (gradient[spec['positions']] - wanted).abs()
         # rtol 1e-3 and atol 1e-4 of the largest element; norms within 1e-3.
-        yield f'grad {key}', TOLERANCE * float(
-            (gap / (1e-3 * wanted.abs() + 1e-4 * scale)).max())
-        yield f'norm {key}', TOLERANCE * float(
-            abs(gradient.norm() - spec['norm']) / (1e-3 * spec['norm'] + 1e-12))
+        yield (
+            f'grad {key}',
+            TOLERANCE * float((gap / (1e-3 * wanted.abs() + 1e-4 * scale)).max()),
+        )
+        yield (
+            f'norm {key}',
+            TOLERANCE
+            * float(
+                abs(gradient.norm() - spec['norm']) / (1e-3 * spec['norm'] + 1e-12)
+            ),
+        )
     for spec in case['buffers_after']:
         key = spec['name']
         values = ours[key].reshape(-1)[spec['positions']]
@@ -174,35 +190,54 @@ def run_train_grad(case: Mapping[str, Any]) -> Errors:
 def run_inflate(case: Mapping[str, Any]) -> Errors:
     """Kernels of a 3D model loaded from an image file, by both rules."""
     arrays = make_state_dict(
-        case['source_state_dict'], case['salt'], case['weight_profile'])
+        case['source_state_dict'], case['salt'], case['weight_profile']
+    )
     source = {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
-    target = {**case, 'task': 'video', 'state_dict': case['target_state_dict'],
-              'arguments': case['target']['arguments']}
+    target = {
+        **case,
+        'task': 'video',
+        'state_dict': case['target_state_dict'],
+        'arguments': case['target']['arguments'],
+    }
     names = {spec['name'] for spec in case['inflated']}
     for mode, label in (('average', ''), ('center', 'centre_')):
         model = build(target)
         file = flatten_layout(source, case['checkpoint_layout'])
         report = load_official(model, file, inflate=mode)
-        loaded = {key.removeprefix('backbone.'): value.double()
-                  for key, value in model.state_dict().items()}
-        right = set(report.inflated) == names and set(report.dropped) == set(
-            case['dropped']) and all(torch.equal(loaded[key], source[key].double())
-                                     for key in report.loaded)
-        yield f'{mode}: keys', 0. if right else float('inf')
+        loaded = {
+            key.removeprefix('backbone.'): value.double()
+            for key, value in model.state_dict().items()
+        }
+        right = (
+            set(report.inflated) == names
+            and set(report.dropped) == set(case['dropped'])
+            and all(
+                torch.equal(loaded[key], source[key].double()) for key in report.loaded
+            )
+        )
+        yield f'{mode}: keys', 0.0 if right else float('inf')
         for spec in case['inflated']:
             key, kernel = spec['name'], loaded[spec['name']]
             probe = torch.from_numpy(make_probe(key, (kernel.numel(),), case['salt']))
-            sums = {'sum': kernel.sum(), 'abs_sum': kernel.abs().sum(),
-                    'square_sum': kernel.square().sum(),
-                    'probe_dot': (kernel.reshape(-1) * probe.double()).sum()
-                    / kernel.numel() ** 0.5}
+            sums = {
+                'sum': kernel.sum(),
+                'abs_sum': kernel.abs().sum(),
+                'square_sum': kernel.square().sum(),
+                'probe_dot': (kernel.reshape(-1) * probe.double()).sum()
+                / kernel.numel() ** 0.5,
+            }
             for name, value in sums.items():
-                yield f'{mode}: {name} of {key}', relative_error(
-                    value[None], [spec[label + name]])
+                yield (
+                    f'{mode}: {name} of {key}',
+                    relative_error(value[None], [spec[label + name]]),
+                )
 
 
 MODES: Mapping[str, Callable[[Mapping[str, Any]], Errors]] = {
-    'eval': run_eval, 'train_grad': run_train_grad, 'inflate': run_inflate}
+    'eval': run_eval,
+    'train_grad': run_train_grad,
+    'inflate': run_inflate,
+}
 
 
 def run(path: str | Path) -> tuple[str, float]:

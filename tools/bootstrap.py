@@ -261,7 +261,7 @@ def prepare(venv, named=''):
         return
     if os.path.isdir(venv) and os.listdir(venv) and (not state or ADOPTED in state):
         environment.state_file = os.devnull  # not ours: neither torn nor started
-        if not environment.usable() or environment.doctor('--pins'):
+        if not environment.usable() or environment.doctor('--pins', '--quiet'):
             raise SetupError(
                 f'{venv} was not made by this script and does not hold its pins: name '
                 'another place, make VENV=..., or use yours directly: '

@@ -1,7 +1,8 @@
-"""Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT
+"""Evaluate a checkpoint.
 
-The config that a run leaves in its work dir is the whole truth of that run; so
-``tools/test.py work_dirs/RUN/CONFIG.py work_dirs/RUN/epoch_12.pth`` repeats its result.
+The config that a run leaves in its work dir is the whole truth of that run, so
+    python tools/test.py work_dirs/RUN/CONFIG.py work_dirs/RUN/epoch_12.pth
+repeats its result.
 """
 
 import sys
@@ -9,18 +10,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import uniformer_backbones  # noqa: E402, F401 - makes the OpenMMLab wheels importable
-from projects.common.errors import report_errors  # noqa: E402
-from projects.common.options import add_run_options, base_parser, read_config  # noqa: E402
-from projects.common.test import build_tester, prepare, show_metrics  # noqa: E402
+import uniformer_backbones  # noqa: F401 - makes the OpenMMLab wheels importable
+from projects.common.errors import report_errors
+from projects.common.options import add_run_options, base_parser, read_config
+from projects.common.test import build_tester, prepare, show_metrics
 
 
 def main() -> None:
     """Parse the command line, test, show the metrics."""
     parser = base_parser(__doc__, checkpoint=True)
     add_run_options(parser)
-    parser.add_argument('--draw', metavar='DIR',
-                        help='save pictures of predictions beside the truth')
+    parser.add_argument(
+        '--draw', metavar='DIR', help='save pictures of predictions beside the truth'
+    )
     args = parser.parse_args()
     with report_errors(args.debug):
         cfg = read_config(args.config)

@@ -1,6 +1,7 @@
-"""Train a model from a config: python tools/train.py configs/det/mask_rcnn_uniformer_s.py
+"""Train a model from a config.
 
-With --demo: a short run on generated data. With --data FOLDER: your own data.
+    python tools/train.py configs/det/mask_rcnn_uniformer_s.py --demo
+is a short run on generated data; --data FOLDER trains on your own.
 """
 
 import sys
@@ -8,10 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import uniformer_backbones  # noqa: E402, F401 - makes the OpenMMLab wheels importable
-from projects.common.errors import report_errors  # noqa: E402
-from projects.common.options import add_run_options, base_parser, read_config  # noqa: E402
-from projects.common.train import build_runner, prepare, show_results  # noqa: E402
+import uniformer_backbones  # noqa: F401 - makes the OpenMMLab wheels importable
+from projects.common.errors import report_errors
+from projects.common.options import add_run_options, base_parser, read_config
+from projects.common.train import build_runner, prepare, show_results
 
 
 def main() -> None:

@@ -11,4 +11,6 @@ model = dict(
         arch='base',
         drop_path_rate=0.4,
         with_cp=(0, 0, 20, 0),
-        init_cfg=dict(checkpoint='checkpoints/uniformer_base_in1k.pth')))
+        init_cfg=dict(checkpoint='checkpoints/uniformer_base_in1k.pth'),
+    )
+)

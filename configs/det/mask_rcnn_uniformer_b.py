@@ -11,4 +11,6 @@ model = dict(
         arch='base',
         drop_path_rate=0.3,
         with_cp=False,
-        init_cfg=dict(checkpoint='checkpoints/uniformer_base_in1k.pth')))
+        init_cfg=dict(checkpoint='checkpoints/uniformer_base_in1k.pth'),
+    )
+)

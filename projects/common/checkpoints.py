@@ -1,4 +1,4 @@
-"""Checkpoints that survive ``kill -9``: written whole, and the newest whole one found."""
+"""Checkpoints that survive ``kill -9``: written whole; the newest whole one is found."""
 
 import os
 import re
@@ -13,8 +13,9 @@ from mmengine.runner import Runner
 class DurableRunner(Runner):
     """mmengine's Runner; a checkpoint appears under its name only when complete."""
 
-    def save_checkpoint(self, out_dir: str, filename: str, *args: Any,
-                        **kwargs: Any) -> None:
+    def save_checkpoint(
+        self, out_dir: str, filename: str, *args: Any, **kwargs: Any
+    ) -> None:
         """Write beside the final name, then rename, which cannot be interrupted."""
         partial = f'{filename}.partial'
         super().save_checkpoint(out_dir, partial, *args, **kwargs)
@@ -33,7 +34,10 @@ def newest_checkpoint(folder: Path) -> Path | None:
     ``last_checkpoint`` is not trusted: a crash can leave it empty or pointing at a file
     that is gone.
     """
-    steps = [(int(match[1]), path) for path in folder.glob('*.pth')
-             if (match := re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name))]
+    steps = [
+        (int(match[1]), path)
+        for path in folder.glob('*.pth')
+        if (match := re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name))
+    ]
     steps.sort(key=lambda pair: (pair[1].stat().st_mtime, pair[0]), reverse=True)
     return next((path for _, path in steps if is_complete(path)), None)

@@ -16,10 +16,15 @@ def use_gloo_on_cpu(cfg: Config) -> None:
         return
     if 'RANK' in os.environ and not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
-    cfg.setdefault('model_wrapper_cfg', {
-        'type': 'MMDistributedDataParallel', 'device_ids': None,
-        'broadcast_buffers': False,
-        'find_unused_parameters': cfg.get('find_unused_parameters', False)})
+    cfg.setdefault(
+        'model_wrapper_cfg',
+        {
+            'type': 'MMDistributedDataParallel',
+            'device_ids': None,
+            'broadcast_buffers': False,
+            'find_unused_parameters': cfg.get('find_unused_parameters', False),
+        },
+    )
     _replace_sync_bn(cfg.model)
 
 

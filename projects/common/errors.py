@@ -8,17 +8,26 @@ from contextlib import contextmanager
 from mmengine.config.utils import ConfigParsingError
 from rich.console import Console
 
-MISTAKES = (ValueError, TypeError, KeyError, AttributeError, OSError, ImportError,
-            NotImplementedError, ConfigParsingError)
+MISTAKES = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OSError,
+    ImportError,
+    NotImplementedError,
+    ConfigParsingError,
+)
 
 
 class UserError(ValueError):
-    """Something the user can mend; the message names the file or setting and the fix."""
+    """What the user can mend; the message names the file or setting, and the fix."""
 
 
 @contextmanager
-def report_errors(debug: bool, mistakes: tuple[type[Exception], ...] = MISTAKES
-                  ) -> Iterator[None]:
+def report_errors(
+    debug: bool, mistakes: tuple[type[Exception], ...] = MISTAKES
+) -> Iterator[None]:
     """Turn a mistake into a message on stderr and exit code 2.
 
     Args:
@@ -34,7 +43,7 @@ def report_errors(debug: bool, mistakes: tuple[type[Exception], ...] = MISTAKES
     except KeyboardInterrupt:
         if debug:
             raise
-        _say('stopped; the same command with --resume continues from the last checkpoint')
+        _say('stopped; the same command with --resume goes on from the last checkpoint')
         sys.exit(130)
     except mistakes as error:
         if debug:
@@ -45,8 +54,9 @@ def report_errors(debug: bool, mistakes: tuple[type[Exception], ...] = MISTAKES
 
 def describe(error: Exception) -> str:
     """Text of an error without the class and file prefixes that registries add."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args \
-        else str(error)
+    text = (
+        str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    )
     text = re.sub(r'class `\w+` in [\w./]+\.py: ', '', text).strip()
     if isinstance(error, UserError):
         return text

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-import torch
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 
@@ -16,38 +15,58 @@ from projects.common.task import need_task
 def base_parser(description: str | None, checkpoint: bool) -> argparse.ArgumentParser:
     """Parser with CONFIG, optionally CHECKPOINT, and the options every tool has."""
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file, e.g. one of configs/')
     if checkpoint:
         parser.add_argument('checkpoint', help='.pth or .safetensors file')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
-        help='override settings of the config')
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='override settings of the config',
+    )
     parser.add_argument(
-        '--debug', action='store_true', help='show tracebacks of user errors')
+        '--debug', action='store_true', help='show tracebacks of user errors'
+    )
     return parser
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Options of the tools that run a model over data."""
-    parser.add_argument('--work-dir', help='where logs, checkpoints and pictures go '
-                        '(default: work_dirs/CONFIG)')
-    parser.add_argument('--demo', action='store_true',
-                        help='a short run on generated data')
-    parser.add_argument('--data', metavar='FOLDER',
-                        help="your own data, laid out as the task's README says")
-    parser.add_argument('--amp', choices=['bf16', 'fp16'],
-                        help='mixed precision; bf16 works on a CPU too')
-    parser.add_argument('--compile', action='store_true',
-                        help='torch.compile the backbone')
+    parser.add_argument(
+        '--work-dir',
+        help='where logs, checkpoints and pictures go (default: work_dirs/CONFIG)',
+    )
+    parser.add_argument(
+        '--demo', action='store_true', help='a short run on generated data'
+    )
+    parser.add_argument(
+        '--data',
+        metavar='FOLDER',
+        help="your own data, laid out as the task's README says",
+    )
+    parser.add_argument(
+        '--amp',
+        choices=['bf16', 'fp16'],
+        help='mixed precision; bf16 works on a CPU too',
+    )
+    parser.add_argument(
+        '--compile', action='store_true', help='torch.compile the backbone'
+    )
     parser.add_argument('--seed', type=int, help='seed of every generator')
-    parser.add_argument('--deterministic', action='store_true',
-                        help='deterministic kernels')
-    parser.add_argument('--launcher', default='none',
-                        choices=['none', 'pytorch', 'slurm', 'mpi'])
+    parser.add_argument(
+        '--deterministic', action='store_true', help='deterministic kernels'
+    )
+    parser.add_argument(
+        '--launcher', default='none', choices=['none', 'pytorch', 'slurm', 'mpi']
+    )
     # Launchers older than torchrun pass it; torchrun sets LOCAL_RANK instead.
-    parser.add_argument('--local_rank', '--local-rank', type=int,
-                        help=argparse.SUPPRESS)
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS
+    )
 
 
 def read_config(path: str) -> Config:
@@ -62,9 +81,10 @@ def read_config(path: str) -> Config:
         raise UserError(f'{path}: not a config; a .py, .json or .yaml file is needed')
     try:
         return Config.fromfile(path)
-    except Exception as error:  # noqa: BLE001 - a config is code and may raise anything
-        raise UserError(f'{path}: cannot be read as a config: '
-                        f'{type(error).__name__}: {error}') from error
+    except Exception as error:
+        raise UserError(
+            f'{path}: cannot be read as a config: {type(error).__name__}: {error}'
+        ) from error
 
 
 def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
@@ -81,8 +101,14 @@ def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
         task.shrink(cfg)
     elif args.data:
         need_task(cfg, '--data').use_folder(cfg, Path(args.data))
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(
-        Path('work_dirs') / (Path(args.config).stem + ('_demo' if args.demo else '')))
+    cfg.work_dir = (
+        args.work_dir
+        or cfg.get('work_dir')
+        or str(
+            Path('work_dirs')
+            / (Path(args.config).stem + ('_demo' if args.demo else ''))
+        )
+    )
     if args.seed is not None or args.deterministic:
         randomness = dict(cfg.get('randomness') or {})
         if args.seed is not None:
@@ -111,8 +137,11 @@ def apply_resume(cfg: Config, resume: str | None) -> None:
     if path.is_dir() or resume == 'auto':
         found = newest_checkpoint(path)
         if found is None and resume == 'auto':
-            print_log(f'--resume: {path} holds no complete checkpoint, starting from '
-                      'the beginning', logger='current')
+            print_log(
+                f'--resume: {path} holds no complete checkpoint, starting from '
+                'the beginning',
+                logger='current',
+            )
             return
         if found is None:
             raise UserError(f'--resume {path}: holds no complete checkpoint')
@@ -151,14 +180,8 @@ def apply_init(cfg: Config, init: str | None, demo: bool) -> None:
         raise UserError(
             f'{path}: missing. It holds the ImageNet weights that this config starts '
             'from.\n'
-            f'Download {Path(path).name} from the official UniFormer release and put it '
-            f'at {path}.\n'
+            f'Download {Path(path).name} from the official UniFormer release to '
+            f'{path}.\n'
             'Or start from another file with --init FILE, or from random weights with '
-            '--init none.')
-
-
-def fastest_precision() -> str | None:
-    """``'bf16'`` where this machine multiplies it natively, else ``None``."""
-    if torch.cuda.is_available():
-        return 'bf16' if torch.cuda.is_bf16_supported(including_emulation=False) else None
-    return 'bf16' if torch.ops.mkldnn._is_mkldnn_bf16_supported() else None
+            '--init none.'
+        )

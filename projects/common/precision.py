@@ -62,8 +62,9 @@ def _in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def loss(feats: Any, *args: Any, **kwargs: Any) -> Any:
         feats = tree_map(raised, feats)
-        device = next(t for t in torch.utils._pytree.tree_leaves(feats)
-                      if isinstance(t, Tensor)).device.type
+        device = next(
+            t for t in torch.utils._pytree.tree_leaves(feats) if isinstance(t, Tensor)
+        ).device.type
         with torch.autocast(device, enabled=False):
             return function(feats, *args, **kwargs)
 
@@ -86,7 +87,8 @@ class AutocastTestHook(Hook):
         if 'test_step' not in vars(runner.model):
             device = next(runner.model.parameters()).device.type
             runner.model.test_step = torch.autocast(device, self.dtype)(
-                runner.model.test_step)
+                runner.model.test_step
+            )
 
 
 def use_test_precision(cfg: Config, amp: str | None) -> None:
@@ -99,8 +101,10 @@ def use_test_precision(cfg: Config, amp: str | None) -> None:
         return
     if amp == 'fp16' and not torch.cuda.is_available():
         raise UserError(NO_FP16)
-    hook = {'type': 'AutocastTestHook',
-            'dtype': {'bf16': 'bfloat16', 'fp16': 'float16'}[amp]}
+    hook = {
+        'type': 'AutocastTestHook',
+        'dtype': {'bf16': 'bfloat16', 'fp16': 'float16'}[amp],
+    }
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
 
 
@@ -131,5 +135,8 @@ def apply_precision(cfg: Config, amp: str | None) -> None:
         wrapper['type'] = 'OptimWrapper'
         for key in ('loss_scale', 'dtype', 'use_fsdp'):
             wrapper.pop(key, None)
-        print_log('no GPU: the config\'s float16 training runs in float32 '
-                  '(or choose --amp bf16)', logger='current')
+        print_log(
+            "no GPU: the config's float16 training runs in float32 "
+            '(or choose --amp bf16)',
+            logger='current',
+        )

@@ -81,7 +81,8 @@ def need_task(cfg: Config, option: str) -> Task:
     if task is None:
         raise UserError(
             f'{option}: there is no demo or own-data support for default_scope '
-            f'{cfg.get("default_scope")!r}; known: {", ".join(TASKS)}')
+            f'{cfg.get("default_scope")!r}; known: {", ".join(TASKS)}'
+        )
     return task
 
 

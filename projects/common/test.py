@@ -34,7 +34,7 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
         raise UserError(f'{args.checkpoint}: no such checkpoint')
     read_checkpoint(args.checkpoint)
     if cfg.model.get('backbone'):
-        cfg.model.backbone.init_cfg = None           # the checkpoint holds everything
+        cfg.model.backbone.init_cfg = None  # the checkpoint holds everything
     cfg.load_from, cfg.resume = args.checkpoint, False
 
 
@@ -44,14 +44,22 @@ def build_tester(cfg: Config, compiled: bool) -> DurableRunner:
     Raises:
         UserError: there is no backbone to compile.
     """
-    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
-                'val_dataloader', 'val_cfg', 'val_evaluator'):
+    for key in (
+        'train_dataloader',
+        'train_cfg',
+        'optim_wrapper',
+        'param_scheduler',
+        'val_dataloader',
+        'val_cfg',
+        'val_evaluator',
+    ):
         cfg[key] = None
     return build_runner(cfg, compiled)
 
 
-def show_metrics(runner: DurableRunner, metrics: Mapping[str, float],
-                 pictures: str | None) -> None:
+def show_metrics(
+    runner: DurableRunner, metrics: Mapping[str, float], pictures: str | None
+) -> None:
     """Print the metrics and, if asked, draw pictures into a folder."""
     if not is_main_process():
         return

@@ -32,8 +32,10 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
     apply_init(cfg, args.init, args.demo)
     if args.auto_scale_lr:
         if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
-            raise UserError('--auto-scale-lr: the config has no '
-                            'auto_scale_lr.base_batch_size to scale from')
+            raise UserError(
+                '--auto-scale-lr: the config has no '
+                'auto_scale_lr.base_batch_size to scale from'
+            )
         cfg.auto_scale_lr.enable = True
 
 
@@ -63,15 +65,19 @@ def show_results(runner: DurableRunner, drawn: bool) -> None:
         return
     task, work_dir = find_task(runner.cfg), Path(runner.work_dir)
     log_dir = Path(runner._log_dir)
-    metrics = {key.removeprefix('val/'): buffer.current()
-               for key, buffer in runner.message_hub.log_scalars.items()
-               if key.startswith('val/') and buffer.data[0].size}
+    metrics = {
+        key.removeprefix('val/'): buffer.current()
+        for key, buffer in runner.message_hub.log_scalars.items()
+        if key.startswith('val/') and buffer.data[0].size
+    }
     print_metrics(task, metrics, 'Held-out results')
     places = {
         'checkpoint': runner.message_hub.runtime_info.get('last_ckpt'),
-        'loss curve': loss_curve(log_dir / 'vis_data/scalars.json',
-                                 work_dir / 'curve.png'),
-        'log': log_dir}
+        'loss curve': loss_curve(
+            log_dir / 'vis_data/scalars.json', work_dir / 'curve.png'
+        ),
+        'log': log_dir,
+    }
     if drawn and task is not None:
         task.draw(runner.model, runner.val_dataloader.dataset, work_dir / 'pictures')
         places['pictures'] = work_dir / 'pictures'

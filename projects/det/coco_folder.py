@@ -11,10 +11,21 @@ LAYOUT = """  {root}/annotations/instances_train2017.json   (or train.json)
   {root}/annotations/instances_val2017.json     (or val.json)
   {root}/train2017/*.jpg                        (or train/, or images/)
   {root}/val2017/*.jpg                          (or val/, or images/)"""
-ANNOTATIONS = ('annotations/instances_{split}2017.json', 'annotations/{split}.json',
-               'annotations/instances_{split}.json', '{split}.json',
-               '{split}/_annotations.coco.json')
-IMAGES = ('{split}2017', '{split}', 'images/{split}2017', 'images/{split}', 'images', '.')
+ANNOTATIONS = (
+    'annotations/instances_{split}2017.json',
+    'annotations/{split}.json',
+    'annotations/instances_{split}.json',
+    '{split}.json',
+    '{split}/_annotations.coco.json',
+)
+IMAGES = (
+    '{split}2017',
+    '{split}',
+    'images/{split}2017',
+    'images/{split}',
+    'images',
+    '.',
+)
 
 
 @dataclass(frozen=True)
@@ -68,14 +79,17 @@ def find_split(root: Path, split: str) -> CocoSplit:
     folders = [root / part.format(split=split) for part in IMAGES]
     images = next((folder for folder in folders if (folder / name).is_file()), None)
     if images is None:
-        raise UserError(f'{annotations}: its first image, {name}, is in none of '
-                        f'{", ".join(map(str, folders))}; expected\n{layout}')
+        raise UserError(
+            f'{annotations}: its first image, {name}, is in none of '
+            f'{", ".join(map(str, folders))}; expected\n{layout}'
+        )
     ordered = sorted(content['categories'], key=lambda category: category['id'])
     return CocoSplit(annotations, images, tuple(c['name'] for c in ordered))
 
 
-def check_split(annotations: Path, images: Path, classes: tuple[str, ...] | None,
-                where: str) -> None:
+def check_split(
+    annotations: Path, images: Path, classes: tuple[str, ...] | None, where: str
+) -> None:
     """Check one split before training: files, images, classes.
 
     Args:
@@ -93,12 +107,14 @@ def check_split(annotations: Path, images: Path, classes: tuple[str, ...] | None
     if missing:
         raise UserError(
             f'{images}: {len(missing)} of the {len(names)} images of {annotations} are '
-            f'missing, the first is {missing[0]} ({where})')
+            f'missing, the first is {missing[0]} ({where})'
+        )
     known = {category['name'] for category in content['categories']}
     unknown = [name for name in classes or () if name not in known]
     if unknown:
         raise UserError(
             f'{annotations}: has no class {", ".join(unknown)}; it has '
-            f'{", ".join(sorted(known))}. Set metainfo.classes or use --data FOLDER')
+            f'{", ".join(sorted(known))}. Set metainfo.classes or use --data FOLDER'
+        )
     if not content['annotations']:
         raise UserError(f'{annotations}: has no annotations ({where})')

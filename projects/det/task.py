@@ -19,8 +19,8 @@ from projects.common.task import Task, datasets, set_everywhere, transforms
 from projects.common.world.cache import demo_world
 from projects.det.coco_folder import LAYOUT, check_split, find_split
 
-DEMO_SIDE = 160                 # short side of the demo's images, pixels
-DEMO_EPOCHS = 12
+DEMO_SIDE = 128  # short side of the demo's images, pixels
+DEMO_EPOCHS = 4
 DEMO_BATCH = 4
 DEMO_LR = 3e-4
 DRAWN_IMAGES, DRAWN_SCORE = 8, 0.5
@@ -31,9 +31,13 @@ class Detection(Task):
 
     name = 'det'
     metrics = {
-        'coco/bbox_mAP': 'box AP', 'coco/bbox_mAP_50': 'box AP50',
-        'coco/bbox_mAP_75': 'box AP75', 'coco/segm_mAP': 'mask AP',
-        'coco/segm_mAP_50': 'mask AP50', 'coco/segm_mAP_75': 'mask AP75'}
+        'coco/bbox_mAP': 'box AP',
+        'coco/bbox_mAP_50': 'box AP50',
+        'coco/bbox_mAP_75': 'box AP75',
+        'coco/segm_mAP': 'mask AP',
+        'coco/segm_mAP_50': 'mask AP50',
+        'coco/segm_mAP_75': 'mask AP75',
+    }
 
     def demo_folder(self) -> Path:
         """Generated scenes in COCO's layout."""
@@ -42,41 +46,56 @@ class Detection(Task):
     def use_folder(self, cfg: Config, folder: Path) -> None:
         """Use a folder laid out like COCO; classes come from its annotations."""
         if not folder.is_dir():
-            raise UserError(f'{folder}: no such folder; expected\n'
-                            f'{LAYOUT.format(root=folder)}')
+            raise UserError(
+                f'{folder}: no such folder; expected\n{LAYOUT.format(root=folder)}'
+            )
         train, val = find_split(folder, 'train'), find_split(folder, 'val')
         if train.classes != val.classes:
-            raise UserError(f'{val.annotations}: its classes differ from those of '
-                            f'{train.annotations}')
+            raise UserError(
+                f'{val.annotations}: its classes differ from those of '
+                f'{train.annotations}'
+            )
         for name, part in (('train', train), ('val', val), ('test', val)):
             for dataset in datasets(cfg, name):
                 dataset.update(
-                    data_root='', ann_file=str(part.annotations),
+                    data_root='',
+                    ann_file=str(part.annotations),
                     data_prefix={'img': str(part.images)},
-                    metainfo={'classes': part.classes,
-                              'palette': _palette(len(part.classes))})
+                    metainfo={
+                        'classes': part.classes,
+                        'palette': _palette(len(part.classes)),
+                    },
+                )
         for name in ('val_evaluator', 'test_evaluator'):
             set_everywhere(cfg.get(name), 'ann_file', str(val.annotations))
         set_everywhere(cfg.model, 'num_classes', len(train.classes))
 
     def shrink(self, cfg: Config) -> None:
-        """Images of 160 pixels, few proposals, a short schedule; the same model."""
+        """Images of 128 pixels, few proposals, a short schedule; the same model."""
         for split in ('train', 'val', 'test'):
             for dataset in datasets(cfg, split):
                 _scale_pipeline(dataset['pipeline'], DEMO_SIDE / 800)
             loader = cfg[f'{split}_dataloader']
             loader.update(batch_size=DEMO_BATCH, num_workers=1, persistent_workers=True)
         _use_few_proposals(cfg.model)
-        cfg.model.backbone.update(drop_path_rate=0., with_cp=False)
-        cfg.train_cfg = ConfigDict(type='EpochBasedTrainLoop', max_epochs=DEMO_EPOCHS,
-                                   val_interval=DEMO_EPOCHS)
+        cfg.model.backbone.update(drop_path_rate=0.0, with_cp=False)
+        cfg.train_cfg = ConfigDict(
+            type='EpochBasedTrainLoop', max_epochs=DEMO_EPOCHS, val_interval=DEMO_EPOCHS
+        )
         cfg.optim_wrapper.optimizer = ConfigDict(
-            type='AdamW', lr=DEMO_LR, weight_decay=0.05)
-        cfg.optim_wrapper.clip_grad = ConfigDict(max_norm=10.)
+            type='AdamW', lr=DEMO_LR, weight_decay=0.05, fused=True
+        )
+        cfg.optim_wrapper.clip_grad = ConfigDict(max_norm=10.0)
         cfg.param_scheduler = [
             ConfigDict(type='LinearLR', start_factor=0.01, by_epoch=False, end=50),
-            ConfigDict(type='CosineAnnealingLR', eta_min=DEMO_LR / 100, by_epoch=True,
-                       T_max=DEMO_EPOCHS, convert_to_iter_based=True)]
+            ConfigDict(
+                type='CosineAnnealingLR',
+                eta_min=DEMO_LR / 100,
+                by_epoch=True,
+                T_max=DEMO_EPOCHS,
+                convert_to_iter_based=True,
+            ),
+        ]
         cfg.default_hooks.logger.interval = 20
 
     def check_data(self, cfg: Config, splits: tuple[str, ...]) -> None:
@@ -96,7 +115,7 @@ class Detection(Task):
         folder.mkdir(parents=True, exist_ok=True)
         model.eval()
         names = dataset.metainfo['classes']
-        with redirect_stdout(StringIO()):            # pycocotools prints
+        with redirect_stdout(StringIO()):  # pycocotools prints
             truth = COCO(dataset.ann_file)
         labels = {number: label for label, number in enumerate(dataset.cat_ids)}
         files = []
@@ -107,24 +126,35 @@ class Detection(Task):
             found = sample.pred_instances.cpu().numpy()
             found = found[found.scores >= DRAWN_SCORE]
             prediction = draw_instances(
-                image, found.bboxes, found.labels, names,
-                found.masks if 'masks' in found else None, found.scores)
+                image,
+                found.bboxes,
+                found.labels,
+                names,
+                found.masks if 'masks' in found else None,
+                found.scores,
+            )
             objects = truth.loadAnns(truth.getAnnIds(imgIds=sample.img_id))
             boxes = np.array([thing['bbox'] for thing in objects]).reshape(-1, 4)
             boxes[:, 2:] += boxes[:, :2]
             real = draw_instances(
-                image, boxes, [labels[thing['category_id']] for thing in objects],
-                names, np.array([truth.annToMask(thing) for thing in objects], bool))
+                image,
+                boxes,
+                [labels[thing['category_id']] for thing in objects],
+                names,
+                np.array([truth.annToMask(thing) for thing in objects], bool),
+            )
             files.append(folder / f'{Path(sample.img_path).stem}.png')
             cv2.imwrite(str(files[-1]), side_by_side(image, prediction, real))
         return files
 
 
 def _no_data(annotations: Path, root: Path) -> str:
-    return (f'{annotations}: no such annotation file. Lay the data out as\n'
-            f'{LAYOUT.format(root=root)}\n'
-            'or name your own folder with --data FOLDER, or add --demo for a short run '
-            'on generated data.')
+    return (
+        f'{annotations}: no such annotation file. Lay the data out as\n'
+        f'{LAYOUT.format(root=root)}\n'
+        'or name your own folder with --data FOLDER, or add --demo for a short run '
+        'on generated data.'
+    )
 
 
 def _palette(count: int) -> list[tuple[int, int, int]]:
@@ -136,6 +166,7 @@ def _palette(count: int) -> list[tuple[int, int, int]]:
 
 def _scale_pipeline(pipeline: list[Any], factor: float) -> None:
     """Scale every size in a pipeline, e.g. Resize to (1333, 800) to (267, 160)."""
+
     def scaled(size: Any) -> Any:
         if isinstance(size, list):
             return [scaled(item) for item in size]
@@ -155,7 +186,7 @@ def _use_few_proposals(model: ConfigDict) -> None:
     test.rcnn.max_per_img = 20
     stages = train.rcnn if isinstance(train.rcnn, list) else [train.rcnn]
     for stage in stages:
-        stage.sampler.num = 32
+        stage.sampler.num = 24
 
 
 TASK = Detection()

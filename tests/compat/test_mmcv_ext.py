@@ -93,12 +93,14 @@ def test_installing_imports_no_task_library(tmp_path):
     assert out == '[]'
 
 
+@pytest.mark.slow
 def test_importing_the_package_makes_mmcv_ops_importable(tmp_path):
     head = f'sys.path.insert(0, {str(ROOT)!r})\nimport uniformer_backbones\n'
     out, _ = run('import mmcv.ops\nprint(mmcv.ops.nms.__name__)\n', tmp_path, head)
     assert out == 'nms'
 
 
+@pytest.mark.slow
 def test_comparison_needs_a_compiled_mmcv(tmp_path):
     if getattr(sys.modules.get('mmcv._ext'), '__file__', None) is not None:
         pytest.skip('a compiled mmcv is installed')

@@ -212,7 +212,8 @@ def ms_deform_attn_forward(
         im2col_step: unused, the kernel's chunk of the batch.
     """
     tensors = (value, sampling_locations, attention_weights)
-    return _attend(*map(full_precision, tensors), spatial_shapes).to(value.dtype)
+    full = [full_precision(t) for t in tensors]
+    return _attend(spatial_shapes, *full).to(value.dtype)
 
 
 def ms_deform_attn_backward(
@@ -231,7 +232,7 @@ def ms_deform_attn_backward(
     tensors = (value, sampling_locations, attention_weights)
     with torch.enable_grad():
         inputs = [full_precision(t).detach().requires_grad_() for t in tensors]
-        result = _attend(*inputs, spatial_shapes)
+        result = _attend(spatial_shapes, *inputs)
         grads = torch.autograd.grad(result, inputs, full_precision(grad_output))
     buffers = (grad_value, grad_sampling_loc, grad_attn_weight)
     for buffer, grad in zip(buffers, grads, strict=True):
@@ -239,7 +240,7 @@ def ms_deform_attn_backward(
 
 
 def _attend(
-    value: Tensor, locations: Tensor, weights: Tensor, spatial_shapes: Tensor
+    spatial_shapes: Tensor, value: Tensor, locations: Tensor, weights: Tensor
 ) -> Tensor:
     # Imported at the call: mmcv.ops itself imports this file's functions.
     from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch

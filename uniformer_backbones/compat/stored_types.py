@@ -8,6 +8,7 @@ allowing it itself, as the error message suggests, lets a file reach any object.
 
 from argparse import Namespace
 from collections.abc import Callable
+from importlib import import_module
 from pickle import UnpicklingError
 from typing import Any, TypeVar
 
@@ -15,11 +16,6 @@ import numpy as np
 from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
-
-try:
-    from numpy._core import multiarray
-except ImportError:  # numpy 1
-    from numpy.core import multiarray  # type: ignore[no-redef]
 
 # Boolean, integer and floating point: what logs, scores and key point tables are.
 NUMBER_CODES = '?bBhHiIlLqQefd'
@@ -66,7 +62,7 @@ def _one_cycle(*args: Any) -> None:
 def _getattr(owner: Any, name: Any, *default: Any) -> Any:
     """Return one of the methods that mmengine stores, refuse all else."""
     if owner is _StoredHistory and name in ('min', 'max', 'mean', 'current'):
-        return getattr(HistoryBuffer, name)
+        return None  # the statistics, which _StoredHistory leaves out anyway
     if owner is _one_cycle and name in ('_annealing_cos', '_annealing_linear'):
         return getattr(OneCycleParamScheduler, name)
     raise UnpicklingError(f'refused getattr of {name!r}')
@@ -89,21 +85,29 @@ def _dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
     raise UnpicklingError(f'refused numpy.dtype({code!r})')
 
 
+def _multiarray() -> Any:
+    """Return numpy's module of that name, which numpy 2 moved."""
+    try:
+        return import_module('numpy._core.multiarray')
+    except ImportError:
+        return import_module('numpy.core.multiarray')
+
+
 def _reconstruct(kind: Any, shape: Any, code: Any) -> np.ndarray[Any, Any]:
     if kind is not np.ndarray:
         raise UnpicklingError(f'refused an array of {kind!r}')
-    array: np.ndarray[Any, Any] = multiarray._reconstruct(kind, shape, code)
+    array: np.ndarray[Any, Any] = _multiarray()._reconstruct(kind, shape, code)
     return array
 
 
 def _scalar(dtype: Any, value: Any) -> Any:
     if not (isinstance(dtype, np.dtype) and dtype.char in NUMBER_CODES):
         raise UnpicklingError(f'refused a numpy scalar of {dtype!r}')
-    return multiarray.scalar(dtype, value)
+    return _multiarray().scalar(dtype, value)
 
 
 def _numpy_functions() -> list[Callable[..., Any]]:
-    """Numpy 2 moved the module; files of both kinds are read by both."""
+    """Both names of the module: files of either numpy are read by either."""
     found: list[Callable[..., Any]] = []
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         found.append(_alias(_reconstruct, module, '_reconstruct'))

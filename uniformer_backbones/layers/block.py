@@ -33,9 +33,13 @@ class FFN(nn.Module):
         Official keys ``mlp.fc1``, ``mlp.fc2``.
     """
 
-    def __init__(self, dim: int, hidden: int,
-                 linear: Callable[[int, int], nn.Module] = nn.Linear,
-                 drop: float = 0.) -> None:
+    def __init__(
+        self,
+        dim: int,
+        hidden: int,
+        linear: Callable[[int, int], nn.Module] = nn.Linear,
+        drop: float = 0.0,
+    ) -> None:
         super().__init__()
         self.fc1 = linear(dim, hidden)
         self.act = nn.GELU()
@@ -50,8 +54,12 @@ class FFN(nn.Module):
 class Residual(nn.Module):
     """Mixin of the blocks: stochastic depth and layer scale of their branches."""
 
-    def add_residual(self, drop_path: float, scale_init: float | None,
-                     scale_shape: tuple[int, ...]) -> None:
+    gamma_1: nn.Parameter | None
+    gamma_2: nn.Parameter | None
+
+    def add_residual(
+        self, drop_path: float, scale_init: float | None, scale_shape: tuple[int, ...]
+    ) -> None:
         """Make what :meth:`residual` uses.
 
         Args:
@@ -61,8 +69,11 @@ class Residual(nn.Module):
         """
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
         for name in ('gamma_1', 'gamma_2'):
-            gamma = None if scale_init is None else nn.Parameter(
-                torch.full(scale_shape, float(scale_init)))
+            gamma = (
+                None
+                if scale_init is None
+                else nn.Parameter(torch.full(scale_shape, float(scale_init)))
+            )
             self.register_parameter(name, gamma)
 
     def residual(self, x: Tensor, branch: Tensor, gamma: Tensor | None) -> Tensor:
@@ -91,8 +102,15 @@ class LocalBlock(LocalMHRA, Residual):
         :class:`LocalMHRA` because the official keys of that part are flat.
     """
 
-    def __init__(self, dim: int, ndim: int, hidden: int, drop: float = 0.,
-                 drop_path: float = 0., scale_init: float | None = None) -> None:
+    def __init__(
+        self,
+        dim: int,
+        ndim: int,
+        hidden: int,
+        drop: float = 0.0,
+        drop_path: float = 0.0,
+        scale_init: float | None = None,
+    ) -> None:
         super().__init__(dim, ndim)
         self.pos_embed = DynamicPositionEmbedding(dim, ndim)
         self.norm1 = batch_norm_nd(ndim)(dim)
@@ -130,9 +148,17 @@ class GlobalBlock(Residual):
         ``SABlock_Windows``.
     """
 
-    def __init__(self, dim: int, ndim: int, hidden: int, attn: GlobalMHRA,
-                 drop: float = 0., drop_path: float = 0.,
-                 scale_init: float | None = None, eps: float = 1e-6) -> None:
+    def __init__(
+        self,
+        dim: int,
+        ndim: int,
+        hidden: int,
+        attn: GlobalMHRA,
+        drop: float = 0.0,
+        drop_path: float = 0.0,
+        scale_init: float | None = None,
+        eps: float = 1e-6,
+    ) -> None:
         super().__init__()
         self.pos_embed = DynamicPositionEmbedding(dim, ndim)
         self.norm1 = nn.LayerNorm(dim, eps=eps)
@@ -167,9 +193,18 @@ class DividedBlock(GlobalBlock):
         Official video code, ``Split_SABlock``; keys ``t_norm``, ``t_attn``.
     """
 
-    def __init__(self, dim: int, ndim: int, hidden: int, attn: GlobalMHRA,
-                 t_attn: GlobalMHRA, drop: float = 0., drop_path: float = 0.,
-                 scale_init: float | None = None, eps: float = 1e-6) -> None:
+    def __init__(
+        self,
+        dim: int,
+        ndim: int,
+        hidden: int,
+        attn: GlobalMHRA,
+        t_attn: GlobalMHRA,
+        drop: float = 0.0,
+        drop_path: float = 0.0,
+        scale_init: float | None = None,
+        eps: float = 1e-6,
+    ) -> None:
         super().__init__(dim, ndim, hidden, attn, drop, drop_path, scale_init, eps)
         self.t_norm = nn.LayerNorm(dim, eps=eps)
         self.t_attn = t_attn
@@ -181,7 +216,7 @@ class DividedBlock(GlobalBlock):
         along_time = x.flatten(2, 3).transpose(1, 2).flatten(0, 1)  # (B*H*W, T, C)
         mixed = self.residual(along_time, self.t_attn(self.t_norm(along_time)), None)
         mixed = mixed.view(batch, height * width, frames, dim).transpose(1, 2)
-        mixed = self.attn(self.norm1(mixed).flatten(0, 1))          # (B*T, H*W, C)
+        mixed = self.attn(self.norm1(mixed).flatten(0, 1))  # (B*T, H*W, C)
         per_frame = x.reshape(mixed.shape)
         x = self.residual(per_frame, mixed, self.gamma_1).view(x.shape)
         return self.residual(x, self.mlp(self.norm2(x)), self.gamma_2)

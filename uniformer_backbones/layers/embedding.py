@@ -37,9 +37,14 @@ class PatchEmbed(nn.Module):
         Official keys ``patch_embed{s}.proj``, ``patch_embed{s}.norm``.
     """
 
-    def __init__(self, in_channels: int, out_channels: int,
-                 kernel_size: Sequence[int], stride: Sequence[int],
-                 eps: float = 1e-5) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        eps: float = 1e-5,
+    ) -> None:
         super().__init__()
         kernel, stride = tuple(kernel_size), tuple(stride)
         if kernel == stride:
@@ -47,7 +52,8 @@ class PatchEmbed(nn.Module):
         else:
             time_padding = [side // 2 for side in kernel[:-2]]
             self.proj = conv_nd(len(kernel))(
-                in_channels, out_channels, kernel, stride, (*time_padding, 0, 0))
+                in_channels, out_channels, kernel, stride, (*time_padding, 0, 0)
+            )
         self.norm = nn.LayerNorm(out_channels, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,11 +77,13 @@ class ConvStem(nn.Module):
         halves a size, rounded up.
 
     Source:
-        Official keys ``patch_embed1.proj.{0,1,3,4}``, ``patch_embed{2,3,4}.proj.{0,1}``.
+        Official keys ``patch_embed1.proj.{0,1,3,4}`` and
+        ``patch_embed{2,3,4}.proj.{0,1}``.
     """
 
-    def __init__(self, in_channels: int, out_channels: int,
-                 strides: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, strides: Sequence[Sequence[int]]
+    ) -> None:
         super().__init__()
         ndim = len(strides[0])
         conv, norm = conv_nd(ndim, channels_last=False), batch_norm_nd(ndim)
@@ -83,8 +91,10 @@ class ConvStem(nn.Module):
         layers: list[nn.Module] = []
         for c_in, c_out, stride in zip(widths, widths[1:], strides, strict=False):
             layers += [nn.GELU()] if layers else []
-            layers += [conv(c_in, c_out, 3, stride=tuple(stride), padding=1),
-                       norm(c_out)]
+            layers += [
+                conv(c_in, c_out, 3, stride=tuple(stride), padding=1),
+                norm(c_out),
+            ]
         self.proj = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -105,8 +115,15 @@ def DynamicPositionEmbedding(dim: int, ndim: int) -> nn.Module:  # noqa: N802
     return depthwise_conv(dim, 3, ndim)
 
 
-def make_embedding(stage: int, ndim: int, in_channels: int, out_channels: int,
-                   conv_stem: bool, temporal_overlap: bool, eps: float) -> nn.Module:
+def make_embedding(
+    stage: int,
+    ndim: int,
+    in_channels: int,
+    out_channels: int,
+    conv_stem: bool,
+    temporal_overlap: bool,
+    eps: float,
+) -> nn.Module:
     """Embedding of a stage; the one place that knows how time is treated.
 
     Time is halved once, in the first embedding: kernel 3, stride 2. The later ones
@@ -116,8 +133,9 @@ def make_embedding(stage: int, ndim: int, in_channels: int, out_channels: int,
     if conv_stem:
         first = ((1,) if is_clip else ()) + (2, 2)
         halving = ((2,) if is_clip else ()) + (2, 2)
-        return ConvStem(in_channels, out_channels,
-                        (first, halving) if stage == 1 else (first,))
+        return ConvStem(
+            in_channels, out_channels, (first, halving) if stage == 1 else (first,)
+        )
     side = 4 if stage == 1 else 2
     time_stride = 2 if stage == 1 else 1
     time_kernel = 3 if stage == 1 or temporal_overlap else 1

@@ -76,8 +76,7 @@ def channels_first(module: nn.Module, x: Tensor) -> Tensor:
 
 def depthwise_conv(dim: int, kernel_size: int, ndim: int) -> nn.Module:
     """Depth-wise convolution on ``(B, *S, C)``, stride 1, size preserving."""
-    return conv_nd(ndim)(
-        dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
+    return conv_nd(ndim)(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
 
 
 class PatchConv(nn.Linear):
@@ -97,8 +96,9 @@ class PatchConv(nn.Linear):
         what does not fill a patch is ignored, as a convolution does.
     """
 
-    def __init__(self, in_channels: int, out_channels: int,
-                 kernel_size: Sequence[int]) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Sequence[int]
+    ) -> None:
         kernel = tuple(kernel_size)
         super().__init__(in_channels * int(torch.Size(kernel).numel()), out_channels)
         shape = (out_channels, in_channels, *kernel)
@@ -139,7 +139,7 @@ def to_patches(x: Tensor, sides: Sequence[int]) -> Tensor:
     for axis, (count, side) in enumerate(zip(grid, sides, strict=True), start=1):
         x = x.narrow(axis, 0, count * side)
     pairs = [n for pair in zip(grid, sides, strict=True) for n in pair]
-    x = x.reshape(x.shape[0], *pairs, x.shape[-1])      # 2D: (B, h, 2, w, 2, C)
+    x = x.reshape(x.shape[0], *pairs, x.shape[-1])  # 2D: (B, h, 2, w, 2, C)
     outer = [1 + 2 * axis for axis in range(ndim)]
     inner = [2 + 2 * axis for axis in range(ndim)]
     return x.permute(0, *outer, *inner, -1).flatten(1 + ndim)

@@ -74,13 +74,21 @@ class GlobalMHRA(nn.Module):
         arXiv:2201.09450, equation 6; official keys ``qkv``, ``proj``.
     """
 
-    def __init__(self, dim: int, head_dim: int, qkv_bias: bool = True,
-                 attn_drop: float = 0., proj_drop: float = 0.) -> None:
+    def __init__(
+        self,
+        dim: int,
+        head_dim: int,
+        qkv_bias: bool = True,
+        attn_drop: float = 0.0,
+        proj_drop: float = 0.0,
+    ) -> None:
         super().__init__()
         self.num_heads = max(dim // head_dim, 1)
         if dim % self.num_heads:
-            raise ValueError(f'{dim} channels cannot be split into {self.num_heads} '
-                             f'heads; choose another head_dim than {head_dim}')
+            raise ValueError(
+                f'{dim} channels cannot be split into {self.num_heads} '
+                f'heads; choose another head_dim than {head_dim}'
+            )
         self.attn_drop = attn_drop
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
@@ -92,7 +100,7 @@ class GlobalMHRA(nn.Module):
         heads = self.num_heads
         qkv = qkv.view(batch, tokens, 3, heads, width // 3 // heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, heads, L, d)
-        dropout = self.attn_drop if self.training else 0.
+        dropout = self.attn_drop if self.training else 0.0
         out = scaled_dot_product(query, key, value, dropout)
         return out.transpose(1, 2).reshape(batch, tokens, width // 3)
 
@@ -124,9 +132,15 @@ class WindowMHRA(GlobalMHRA):
         Official detection code, ``SABlock_Windows``.
     """
 
-    def __init__(self, dim: int, head_dim: int, window_size: int,
-                 qkv_bias: bool = True, attn_drop: float = 0.,
-                 proj_drop: float = 0.) -> None:
+    def __init__(
+        self,
+        dim: int,
+        head_dim: int,
+        window_size: int,
+        qkv_bias: bool = True,
+        attn_drop: float = 0.0,
+        proj_drop: float = 0.0,
+    ) -> None:
         super().__init__(dim, head_dim, qkv_bias, attn_drop, proj_drop)
         if window_size < 1:
             raise ValueError(f'window_size must be positive, got {window_size!r}')
@@ -147,8 +161,9 @@ class WindowMHRA(GlobalMHRA):
         return self.proj_drop(self.proj(out))
 
 
-def scaled_dot_product(query: Tensor, key: Tensor, value: Tensor,
-                       dropout: float = 0.) -> Tensor:
+def scaled_dot_product(
+    query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0
+) -> Tensor:
     """Softmax attention on ``(B, heads, L, d)``; picks the faster exact kernel.
 
     PyTorch's fused attention everywhere, except for short bf16/fp16 sequences on a

@@ -33,7 +33,7 @@ class Arch:
     depths: tuple[int, ...]
     embed_dims: tuple[int, ...]
     head_dim: int
-    mlp_ratio: float = 4.
+    mlp_ratio: float = 4.0
     conv_stem: bool = False
     layer_scale: str = 'none'
 
@@ -43,11 +43,14 @@ class Arch:
             value = tuple(getattr(self, name))
             if len(value) != 4 or any(v < 1 for v in value):
                 raise ValueError(
-                    f'arch {name} must be four positive integers, got {value}')
+                    f'arch {name} must be four positive integers, got {value}'
+                )
             object.__setattr__(self, name, value)
         if self.layer_scale not in LAYER_SCALES:
-            raise ValueError(f'layer_scale must be one of {", ".join(LAYER_SCALES)}; '
-                             f'got {self.layer_scale!r}')
+            raise ValueError(
+                f'layer_scale must be one of {", ".join(LAYER_SCALES)}; '
+                f'got {self.layer_scale!r}'
+            )
         if self.head_dim < 1:
             raise ValueError(f'head_dim must be positive, got {self.head_dim}')
 
@@ -90,10 +93,13 @@ def find_arch(arch: str | Mapping[str, Any] | Arch) -> Arch:
         unknown = sorted(set(arch) - set(known))
         missing = sorted({'depths', 'embed_dims', 'head_dim'} - set(arch))
         if unknown or missing:
-            raise ValueError(f'arch dict: unknown {unknown}, missing {missing}; '
-                             f'the fields are {known}')
+            raise ValueError(
+                f'arch dict: unknown {unknown}, missing {missing}; '
+                f'the fields are {known}'
+            )
         return Arch(**arch)
     if arch not in ARCHS:
         raise ValueError(
-            f'unknown arch {arch!r}; choose one of {", ".join(ARCHS)}, or give a dict')
+            f'unknown arch {arch!r}; choose one of {", ".join(ARCHS)}, or give a dict'
+        )
     return ARCHS[arch]

@@ -4,34 +4,63 @@ from collections.abc import Sequence
 
 
 def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a word that is not allowed.
+
+    Raises:
+        ValueError: with the words allowed.
+    """
     if value not in allowed:
         raise ValueError(f'{name} must be one of {", ".join(allowed)}; got {value!r}')
 
 
 def check_out_indices(out_indices: Sequence[int]) -> tuple[int, ...]:
+    """Return the indices as a tuple.
+
+    Raises:
+        ValueError: they are not distinct stages in ascending order.
+    """
     indices = tuple(out_indices)
-    if not indices or any(i not in range(4) for i in indices) \
-            or list(indices) != sorted(set(indices)):
-        raise ValueError('out_indices must be distinct stages from 0 to 3 in ascending '
-                         f'order, got {indices}')
+    if (
+        not indices
+        or any(i not in range(4) for i in indices)
+        or list(indices) != sorted(set(indices))
+    ):
+        raise ValueError(
+            'out_indices must be distinct stages from 0 to 3 in ascending '
+            f'order, got {indices}'
+        )
     return indices
 
 
 def check_frozen_stages(frozen_stages: int) -> int:
+    """Return the number of frozen stages.
+
+    Raises:
+        ValueError: it is not from -1 to 4.
+    """
     if frozen_stages not in range(-1, 5):
-        raise ValueError('frozen_stages must be -1 (none), 0 (the stem) or 1 to 4, got '
-                         f'{frozen_stages!r}')
+        raise ValueError(
+            'frozen_stages must be -1 (none), 0 (the stem) or 1 to 4, got '
+            f'{frozen_stages!r}'
+        )
     return frozen_stages
 
 
-def check_with_cp(with_cp: bool | Sequence[int],
-                   depths: tuple[int, ...]) -> tuple[int, ...]:
+def check_with_cp(
+    with_cp: bool | Sequence[int], depths: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return how many leading blocks of each stage are checkpointed.
+
+    Raises:
+        ValueError: it is neither a bool nor four numbers.
+    """
     if isinstance(with_cp, bool):
         return depths if with_cp else (0, 0, 0, 0)
     counts = tuple(with_cp)
-    if len(counts) != 4 or any(not 0 <= count for count in counts):
-        raise ValueError('with_cp must be a bool or four numbers of leading blocks, got '
-                         f'{with_cp!r}')
+    if len(counts) != 4 or any(not count >= 0 for count in counts):
+        raise ValueError(
+            f'with_cp must be a bool or four numbers of leading blocks, got {with_cp!r}'
+        )
     return counts
 
 

@@ -77,8 +77,8 @@ class UniFormer(BaseModule):
             ``inflate`` is ``'average'`` (default) or ``'center'``.
 
     Shape:
-        Input ``(B, in_channels, *S)`` floating, ``S = (H, W)`` or ``(T, H, W)``; H and W
-        at least 32, T at least 1. Output: a tuple of maps ``(B, C_i, *S_i)`` with
+        Input ``(B, in_channels, *S)`` floating, ``S = (H, W)`` or ``(T, H, W)``; H and
+        W at least 32, T at least 1. Output: a tuple of maps ``(B, C_i, *S_i)`` with
         strides 4, 8, 16, 32 in space and 2 in time, in channels_last memory format.
 
     Raises:
@@ -102,9 +102,9 @@ class UniFormer(BaseModule):
         layer_scale: str | None = None,
         layer_scale_init: float = 1e-6,
         qkv_bias: bool = True,
-        drop_rate: float = 0.,
-        attn_drop_rate: float = 0.,
-        drop_path_rate: float = 0.,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
         out_indices: Sequence[int] = (3,),
         out_norm: str = 'batch',
         norm_eps: float = 1e-6,
@@ -114,7 +114,9 @@ class UniFormer(BaseModule):
         norm_eval: bool = False,
         init_cfg: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        super().__init__(init_cfg)
+        configs = [init_cfg] if isinstance(init_cfg, Mapping) else init_cfg or []
+        super().__init__([cfg for cfg in configs if cfg['type'] != 'Pretrained'])
+        self.pretrained = [cfg for cfg in configs if cfg['type'] == 'Pretrained']
         self.arch = find_arch(arch)
         self.ndim = check_ndim(ndim)
         self.in_channels = in_channels
@@ -123,8 +125,10 @@ class UniFormer(BaseModule):
         scaled = layer_scale or self.arch.layer_scale
         check_choice('layer_scale', scaled, LAYER_SCALES)
         if ndim != 3 and (attention == 'divided' or temporal_overlap):
-            raise ValueError('attention="divided" and temporal_overlap are for clips; '
-                             f'they need ndim=3, got ndim={ndim}')
+            raise ValueError(
+                'attention="divided" and temporal_overlap are for clips; '
+                f'they need ndim=3, got ndim={ndim}'
+            )
         check_positive('window_size', window_size)
         check_positive('hybrid_period', hybrid_period)
         self.out_indices = check_out_indices(out_indices)
@@ -134,32 +138,56 @@ class UniFormer(BaseModule):
         self.checkpointed = check_with_cp(with_cp, depths)
 
         relation = partial(
-            GlobalMHRA, head_dim=head_dim or self.arch.head_dim, qkv_bias=qkv_bias,
-            attn_drop=attn_drop_rate, proj_drop=drop_rate)
+            GlobalMHRA,
+            head_dim=head_dim or self.arch.head_dim,
+            qkv_bias=qkv_bias,
+            attn_drop=attn_drop_rate,
+            proj_drop=drop_rate,
+        )
         rates = iter(torch.linspace(0, drop_path_rate, sum(depths)).tolist())
         for stage, dim, depth in zip(STAGES, dims, depths, strict=True):
             width = in_channels if stage == 1 else dims[stage - 2]
-            self.add_module(f'patch_embed{stage}', make_embedding(
-                stage, ndim, width, dim, self.arch.conv_stem, temporal_overlap,
-                embed_eps))
+            self.add_module(
+                f'patch_embed{stage}',
+                make_embedding(
+                    stage,
+                    ndim,
+                    width,
+                    dim,
+                    self.arch.conv_stem,
+                    temporal_overlap,
+                    embed_eps,
+                ),
+            )
             has_scale = scaled == 'all' or (scaled == 'global' and stage > 2)
             blocks = nn.ModuleList()
             for index in range(depth):
                 parts: dict[str, Any] = {
-                    'dim': dim, 'ndim': ndim, 'hidden': int(dim * self.arch.mlp_ratio),
-                    'drop': drop_rate, 'drop_path': next(rates),
-                    'scale_init': layer_scale_init if has_scale else None}
+                    'dim': dim,
+                    'ndim': ndim,
+                    'hidden': int(dim * self.arch.mlp_ratio),
+                    'drop': drop_rate,
+                    'drop_path': next(rates),
+                    'scale_init': layer_scale_init if has_scale else None,
+                }
                 if stage < 3:
                     blocks.append(LocalBlock(**parts))
                     continue
                 parts['eps'] = norm_eps
-                windowed = stage == 3 and (attention == 'window' or (
-                    attention == 'hybrid' and (index + 1) % hybrid_period))
-                attn = WindowMHRA(dim, window_size=window_size, **relation.keywords) \
-                    if windowed else relation(dim)
+                windowed = stage == 3 and (
+                    attention == 'window'
+                    or (attention == 'hybrid' and (index + 1) % hybrid_period)
+                )
+                attn = (
+                    WindowMHRA(dim, window_size=window_size, **relation.keywords)
+                    if windowed
+                    else relation(dim)
+                )
                 blocks.append(
                     DividedBlock(attn=attn, t_attn=relation(dim), **parts)
-                    if attention == 'divided' else GlobalBlock(attn=attn, **parts))
+                    if attention == 'divided'
+                    else GlobalBlock(attn=attn, **parts)
+                )
             self.add_module(f'blocks{stage}', blocks)
         self.pos_drop = nn.Dropout(drop_rate)
         self._add_out_norms(out_norm, norm_eps)
@@ -171,6 +199,7 @@ class UniFormer(BaseModule):
         self._out_norm_names: dict[int, str] = {}
         for index in self.out_indices:
             dim = self.arch.embed_dims[index]
+            norm: nn.Module
             if out_norm == 'layer':
                 name, norm = f'norm{index + 1}', nn.LayerNorm(dim, eps=eps)
             elif out_norm == 'batch' and index == 3:
@@ -196,22 +225,15 @@ class UniFormer(BaseModule):
         """Apply ``init_cfg``; ``Pretrained`` takes any published UniFormer file."""
         from uniformer_backbones.weights import load_official
 
-        configs = self.init_cfg or []
-        configs = [configs] if isinstance(configs, Mapping) else list(configs)
-        pretrained = [cfg for cfg in configs if cfg['type'] == 'Pretrained']
-        original = self.init_cfg
-        self.init_cfg = [cfg for cfg in configs if cfg['type'] != 'Pretrained']
-        try:
-            super().init_weights()
-        finally:
-            self.init_cfg = original
-        for cfg in pretrained:
-            load_official(self, cfg['checkpoint'], inflate=cfg.get('inflate', 'average'))
+        super().init_weights()
+        for cfg in self.pretrained:
+            mode = cfg.get('inflate', 'average')
+            load_official(self, cfg['checkpoint'], inflate=mode)
 
     def _frozen_modules(self) -> Iterator[nn.Module]:
         if self.frozen_stages >= 0:
             yield self.patch_embed1
-        for stage in STAGES[:max(self.frozen_stages, 0)]:
+        for stage in STAGES[: max(self.frozen_stages, 0)]:
             yield getattr(self, f'patch_embed{stage}')
             yield getattr(self, f'blocks{stage}')
 
@@ -220,7 +242,7 @@ class UniFormer(BaseModule):
             module.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> 'UniFormer':
-        """Set the mode; frozen stages, and with ``norm_eval`` BatchNorms, stay in eval."""
+        """Set the mode; what is frozen, and BatchNorms if ``norm_eval``, stay in eval."""
         super().train(mode)
         self._freeze()
         if mode and self.norm_eval:
@@ -232,7 +254,7 @@ class UniFormer(BaseModule):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Map ``(B, C, *S)`` to one map ``(B, C_i, *S_i)`` per out index."""
         self._check_input(x)
-        x = x.movedim(1, -1)                         # (B, *S, C), a view
+        x = x.movedim(1, -1)  # (B, *S, C), a view
         outs = []
         for index, stage in enumerate(STAGES):
             x = getattr(self, f'patch_embed{stage}')(x)
@@ -254,10 +276,14 @@ class UniFormer(BaseModule):
     def _check_input(self, x: Tensor) -> None:
         layout = '(B, C, H, W)' if self.ndim == 2 else '(B, C, T, H, W)'
         if x.dim() != self.ndim + 2 or x.shape[1] != self.in_channels:
-            raise ValueError(f'UniFormer with ndim={self.ndim} takes {layout} with '
-                             f'C={self.in_channels}, got {tuple(x.shape)}')
+            raise ValueError(
+                f'UniFormer with ndim={self.ndim} takes {layout} with '
+                f'C={self.in_channels}, got {tuple(x.shape)}'
+            )
         if x.shape[0] == 0:
             raise ValueError(f'UniFormer got an empty batch: {tuple(x.shape)}')
         if x.shape[-2] < MIN_SIZE or x.shape[-1] < MIN_SIZE:
-            raise ValueError(f'UniFormer needs height and width of at least {MIN_SIZE} '
-                             f'pixels, got {tuple(x.shape)}')
+            raise ValueError(
+                f'UniFormer needs height and width of at least {MIN_SIZE} '
+                f'pixels, got {tuple(x.shape)}'
+            )

@@ -20,15 +20,20 @@ def check_mode(mode: str) -> str:
         ValueError: anything else.
     """
     if mode not in MODES:
-        raise ValueError(f'inflation mode must be one of {", ".join(MODES)}, '
-                         f'got {mode!r}')
+        raise ValueError(
+            f'inflation mode must be one of {", ".join(MODES)}, got {mode!r}'
+        )
     return mode
 
 
 def fits_inflated(source: torch.Size, target: torch.Size) -> bool:
     """Whether a 2D tensor differs from a 3D one by the time axis (axis 2) alone."""
-    return len(source) == 4 and len(target) == 5 and \
-        source[:2] == target[:2] and source[2:] == target[3:]
+    return (
+        len(source) == 4
+        and len(target) == 5
+        and source[:2] == target[:2]
+        and source[2:] == target[3:]
+    )
 
 
 def inflate_kernel(weight: Tensor, frames: int, mode: str = 'average') -> Tensor:
@@ -60,8 +65,9 @@ def inflate_kernel(weight: Tensor, frames: int, mode: str = 'average') -> Tensor
     return inflated
 
 
-def inflate_state_dict(state_dict: Mapping[str, Tensor], model: nn.Module,
-                       mode: str = 'average') -> dict[str, Tensor]:
+def inflate_state_dict(
+    state_dict: Mapping[str, Tensor], model: nn.Module, mode: str = 'average'
+) -> dict[str, Tensor]:
     """Inflate the kernels of an image model to those of a model of clips.
 
     Args:
@@ -83,12 +89,16 @@ def inflate_state_dict(state_dict: Mapping[str, Tensor], model: nn.Module,
     for key, tensor in state_dict.items():
         shape = target[key].shape if key in target else tensor.shape
         if tensor.dim() == 5 and shape == tensor.shape:
-            raise ValueError(f'{key}: is 3D already ({tuple(tensor.shape)}); '
-                             'inflation takes an image checkpoint')
+            raise ValueError(
+                f'{key}: is 3D already ({tuple(tensor.shape)}); '
+                'inflation takes an image checkpoint'
+            )
         if fits_inflated(tensor.shape, shape):
             tensor = inflate_kernel(tensor, shape[2], mode)
         elif len(shape) == 5 and tensor.shape != shape:
-            raise ValueError(f'{key}: {tuple(tensor.shape)} does not inflate to '
-                             f'{tuple(shape)}; the checkpoint is of another arch')
+            raise ValueError(
+                f'{key}: {tuple(tensor.shape)} does not inflate to '
+                f'{tuple(shape)}; the checkpoint is of another arch'
+            )
         inflated[key] = tensor
     return inflated

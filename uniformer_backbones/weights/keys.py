@@ -12,7 +12,8 @@ from torch import Tensor
 CONTAINERS = ('state_dict', 'model_state', 'model')
 EMA_CONTAINERS = ('state_dict_ema', 'model_ema')
 BACKBONE_KEY = re.compile(
-    r'(patch_embed[1-4]|blocks[1-4]|norm[0-4]?|cls_token|cls_upsample)(\.|$)')
+    r'(patch_embed[1-4]|blocks[1-4]|norm[0-4]?|cls_token|cls_upsample)(\.|$)'
+)
 OPENMIXUP_MARK = re.compile(r'blocks[1-4]\.\d+\.(bn|ln)[12]\.')
 OPENMIXUP_RULES = (
     (re.compile(r'^(patch_embed[1-4])\.projection\.'), r'\1.proj.'),
@@ -41,11 +42,16 @@ def unwrap(payload: Mapping[str, Any], ema: bool = False) -> dict[str, Tensor]:
         if isinstance(payload.get(name), Mapping):
             payload = payload[name]
             break
-    weights = {key.removeprefix('module.'): value for key, value in payload.items()
-               if isinstance(key, str) and isinstance(value, Tensor)}
+    weights = {
+        key.removeprefix('module.'): value
+        for key, value in payload.items()
+        if isinstance(key, str) and isinstance(value, Tensor)
+    }
     if not weights:
-        raise ValueError('the checkpoint holds no weights; its entries are '
-                         f'{sorted(map(str, payload))[:8]}')
+        raise ValueError(
+            'the checkpoint holds no weights; its entries are '
+            f'{sorted(map(str, payload))[:8]}'
+        )
     return weights
 
 
@@ -58,8 +64,10 @@ def to_official(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     keys = {key: key.removeprefix('backbone.') for key in weights}
     if any(OPENMIXUP_MARK.match(key) for key in keys.values()):
         keys = {key: _rename_openmixup(name) for key, name in keys.items()}
-    return {re.sub(r'^cls_head\.fc_cls\.', 'head.', name): weights[key]
-            for key, name in keys.items()}
+    return {
+        re.sub(r'^cls_head\.fc_cls\.', 'head.', name): weights[key]
+        for key, name in keys.items()
+    }
 
 
 def _rename_openmixup(key: str) -> str:
@@ -82,8 +90,11 @@ def describe(weights: Mapping[str, Tensor]) -> str:
     """
     depths, widths = [], []
     for stage in range(1, 5):
-        found = [int(m[1]) for key in weights
-                 if (m := re.match(rf'blocks{stage}\.(\d+)\.', key))]
+        found = [
+            int(m[1])
+            for key in weights
+            if (m := re.match(rf'blocks{stage}\.(\d+)\.', key))
+        ]
         depths.append(str(max(found) + 1) if found else '?')
         width = weights.get(f'blocks{stage}.0.pos_embed.bias')
         widths.append('?' if width is None else str(len(width)))

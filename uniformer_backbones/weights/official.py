@@ -29,8 +29,10 @@ from uniformer_backbones.weights.keys import (
 )
 
 # What a model of another task leaves behind or adds. Everything else must match.
-OPTIONAL = re.compile(r'(norm[0-4]?|norm_cls)\.|.*\.num_batches_tracked$'
-                      r'|blocks[34]\.\d+\.(t_norm|t_attn)\.')
+OPTIONAL = re.compile(
+    r'(norm[0-4]?|norm_cls)\.|.*\.num_batches_tracked$'
+    r'|blocks[34]\.\d+\.(t_norm|t_attn)\.'
+)
 CLASSIFIERS = ('head.fc.', 'cls_head.fc_cls.', 'head.')
 
 
@@ -61,9 +63,12 @@ class LoadReport:
         return text
 
 
-def load_official(model: nn.Module,
-                  checkpoint: str | PathLike[str] | Mapping[str, Any],
-                  inflate: str = 'average', ema: bool = False) -> LoadReport:
+def load_official(
+    model: nn.Module,
+    checkpoint: str | PathLike[str] | Mapping[str, Any],
+    inflate: str = 'average',
+    ema: bool = False,
+) -> LoadReport:
     """Load a published UniFormer checkpoint, of any task, into a model of any task.
 
     Args:
@@ -103,8 +108,9 @@ def load_official(model: nn.Module,
     return report
 
 
-def _match(weights: Mapping[str, Tensor], model: nn.Module,
-           inflate: str) -> tuple[dict[str, Tensor], LoadReport]:
+def _match(
+    weights: Mapping[str, Tensor], model: nn.Module, inflate: str
+) -> tuple[dict[str, Tensor], LoadReport]:
     """Find a place for every tensor, or a reason why it has none."""
     target = model.state_dict()
     prefix = '' if isinstance(model, UniFormer) else 'backbone.'
@@ -112,31 +118,38 @@ def _match(weights: Mapping[str, Tensor], model: nn.Module,
         raise ValueError(f'{type(model).__name__} has no UniFormer backbone')
     taken: dict[str, Tensor] = {}
     report = LoadReport()
+    misfits: list[tuple[str, str]] = []
     for key, tensor in weights.items():
         place = _place(key, prefix, target)
-        if place is None:
-            if is_backbone_key(key) and not OPTIONAL.match(key):
-                raise _misfit(key, 'is not in the model', weights, target, prefix)
-            report.dropped.append(key)
-        elif tensor.shape == target[place].shape:
+        required = is_backbone_key(key) and not OPTIONAL.match(key)
+        shape = None if place is None else target[place].shape
+        if place is not None and tensor.shape == shape:
             taken[place] = tensor
             report.loaded.append(key)
-        elif fits_inflated(tensor.shape, target[place].shape):
+        elif place is not None and fits_inflated(tensor.shape, target[place].shape):
             taken[place] = inflate_kernel(tensor, target[place].shape[2], inflate)
             report.inflated.append(key)
-        elif is_backbone_key(key):
-            sizes = f'is {tuple(tensor.shape)}, not {tuple(target[place].shape)}'
-            raise _misfit(key, sizes, weights, target, prefix)
-        else:                                # a head with another number of classes
+        elif required:
+            what = (
+                f'is {tuple(tensor.shape)}, not {tuple(shape)}'
+                if shape
+                else ('is not in the model')
+            )
+            misfits.append((key, what))
+        else:  # another task's head or norm, or another number of classes
             report.dropped.append(key)
-    for place in target:
+    for place in target.keys() - taken.keys():
         key = place.removeprefix(prefix)
-        if place in taken:
-            continue
-        if place.startswith(prefix) and is_backbone_key(key) and not OPTIONAL.match(key):
-            raise _misfit(key, 'is not in the checkpoint', weights, target, prefix)
-        if not key.endswith('num_batches_tracked'):
-            report.new.append(place)
+        ours = place.startswith(prefix) and is_backbone_key(key)
+        if ours and not OPTIONAL.match(key):
+            misfits.append((key, 'is not in the checkpoint'))
+    if misfits:
+        raise _misfit(*misfits[0], weights, target, prefix)
+    report.new = [
+        place
+        for place in target
+        if place not in taken and not place.endswith('num_batches_tracked')
+    ]
     return taken, report
 
 
@@ -144,21 +157,28 @@ def _place(key: str, prefix: str, target: Mapping[str, Tensor]) -> str | None:
     """Name in the model of an official key."""
     if is_backbone_key(key):
         candidates = [prefix + key]
-    elif key.startswith('head.') and key.count('.') == 1:      # the linear classifier
+    elif key.startswith('head.') and key.count('.') == 1:  # the linear classifier
         candidates = [head + key.removeprefix('head.') for head in CLASSIFIERS]
-    else:                                    # MMPose 0.x called its head keypoint_head
+    else:  # MMPose 0.x called its head keypoint_head
         candidates = [key, key.replace('keypoint_head.', 'head.')]
     return next((name for name in candidates if name in target), None)
 
 
-def _misfit(key: str, what: str, weights: Mapping[str, Tensor],
-            target: Mapping[str, Tensor], prefix: str) -> ValueError:
+def _misfit(
+    key: str,
+    what: str,
+    weights: Mapping[str, Tensor],
+    target: Mapping[str, Tensor],
+    prefix: str,
+) -> ValueError:
     ours = {name.removeprefix(prefix): tensor for name, tensor in target.items()}
     text = f'{key} {what}'
     if '.gamma_' in key:
         text += "; the layer scales differ: see the argument layer_scale='none'"
-    return ValueError(f'{text} (the checkpoint has {describe(weights)}; '
-                      f'the model has {describe(ours)})')
+    return ValueError(
+        f'{text} (the checkpoint has {describe(weights)}; '
+        f'the model has {describe(ours)})'
+    )
 
 
 def _modules(keys: list[str]) -> str:

@@ -19,16 +19,20 @@ box_heads = [
         num_classes=80,
         bbox_coder=dict(
             type='DeltaXYWHBBoxCoder',
-            target_means=[0., 0., 0., 0.],
-            target_stds=stds),
+            target_means=[0.0, 0.0, 0.0, 0.0],
+            target_stds=stds,
+        ),
         reg_class_agnostic=False,
         reg_decoded_bbox=True,
         norm_cfg=dict(type='SyncBN', requires_grad=True),
-        loss_cls=dict(
-            type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
-        loss_bbox=dict(type='GIoULoss', loss_weight=10.0))
-    for stds in ([0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1],
-                 [0.033, 0.033, 0.067, 0.067])
+        loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+        loss_bbox=dict(type='GIoULoss', loss_weight=10.0),
+    )
+    for stds in (
+        [0.1, 0.1, 0.2, 0.2],
+        [0.05, 0.05, 0.1, 0.1],
+        [0.033, 0.033, 0.067, 0.067],
+    )
 ]
 model = dict(
     backbone=dict(
@@ -42,6 +46,9 @@ model = dict(
         drop_path_rate=0.2,
         with_cp=(0, 0, 8, 0),
         init_cfg=dict(
-            type='Pretrained', checkpoint='checkpoints/uniformer_small_in1k.pth')),
+            type='Pretrained', checkpoint='checkpoints/uniformer_small_in1k.pth'
+        ),
+    ),
     neck=dict(in_channels=[64, 128, 320, 512]),
-    roi_head=dict(bbox_head=box_heads))
+    roi_head=dict(bbox_head=box_heads),
+)

@@ -14,5 +14,8 @@ model = dict(
         drop_path_rate=0.2,
         with_cp=(0, 0, 8, 0),
         init_cfg=dict(
-            type='Pretrained', checkpoint='checkpoints/uniformer_small_in1k.pth')),
-    neck=dict(in_channels=[64, 128, 320, 512]))
+            type='Pretrained', checkpoint='checkpoints/uniformer_small_in1k.pth'
+        ),
+    ),
+    neck=dict(in_channels=[64, 128, 320, 512]),
+)

@@ -16,10 +16,12 @@ param_scheduler = [
         end=max_epochs,
         by_epoch=True,
         milestones=[8, 11],
-        gamma=0.1),
+        gamma=0.1,
+    ),
 ]
 optim_wrapper = dict(
     type='AmpOptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(custom_keys={'norm': dict(decay_mult=0.)}))
+    paramwise_cfg=dict(custom_keys={'norm': dict(decay_mult=0.0)}),
+)
 auto_scale_lr = dict(enable=False, base_batch_size=16)

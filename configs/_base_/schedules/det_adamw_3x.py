@@ -12,5 +12,6 @@ param_scheduler = [
         end=max_epochs,
         by_epoch=True,
         milestones=[27, 33],
-        gamma=0.1),
+        gamma=0.1,
+    ),
 ]
