@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import uniformer_backbones  # noqa: F401 - makes the OpenMMLab wheels importable
-from projects.common.errors import report_errors
+from projects.common.errors import RUN_MISTAKES, report_errors
 from projects.common.options import add_run_options, base_parser, read_config
 from projects.common.test import build_tester, prepare, show_metrics
 
@@ -28,7 +28,7 @@ def main() -> None:
         cfg = read_config(args.config)
         prepare(cfg, args)
         runner = build_tester(cfg, args.compile)
-    with report_errors(args.debug, mistakes=(OSError,)):
+    with report_errors(args.debug, RUN_MISTAKES):
         show_metrics(runner, runner.test(), args.draw)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import uniformer_backbones  # noqa: F401 - makes the OpenMMLab wheels importable
-from projects.common.errors import report_errors
+from projects.common.errors import RUN_MISTAKES, report_errors
 from projects.common.options import add_run_options, base_parser, read_config
 from projects.common.train import build_runner, prepare, show_results
 
@@ -39,7 +39,7 @@ def main() -> None:
         cfg = read_config(args.config)
         prepare(cfg, args)
         runner = build_runner(cfg, args.compile)
-    with report_errors(args.debug, mistakes=(OSError,)):
+    with report_errors(args.debug, RUN_MISTAKES):
         runner.train()
         show_results(runner, drawn=args.demo)
 

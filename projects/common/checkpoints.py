@@ -1,17 +1,21 @@
-"""Checkpoints that survive ``kill -9``: written whole; the newest whole one is found."""
+"""Checkpoints that survive ``kill -9``: written whole, found whole."""
 
 import os
 import re
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 from mmengine.runner import Runner
+
+from projects.common.errors import UserError
 
 
 class DurableRunner(Runner):
-    """mmengine's Runner; a checkpoint appears under its name only when complete."""
+    """mmengine's Runner, with checkpoints written whole and loaded whole."""
 
     def save_checkpoint(
         self, out_dir: str, filename: str, *args: Any, **kwargs: Any
@@ -21,6 +25,38 @@ class DurableRunner(Runner):
         super().save_checkpoint(out_dir, partial, *args, **kwargs)
         if is_main_process():
             os.replace(Path(out_dir) / partial, Path(out_dir) / filename)
+
+    def load_checkpoint(self, filename: str, *args: Any, **kwargs: Any) -> Any:
+        """Load; a run that resumes or tests takes every tensor or none.
+
+        Raises:
+            UserError: the checkpoint is of another model.
+        """
+        if self._resume or self._train_loop is None:
+            kwargs['strict'] = True
+        try:
+            return super().load_checkpoint(filename, *args, **kwargs)
+        except RuntimeError as error:
+            first, *others = [line for line in str(error).splitlines() if line][1:]
+            more = f' (and {len(others)} more)' if others else ''
+            raise UserError(
+                f'{filename}: is of another model than this config: {first}{more}'
+            ) from error
+
+
+def keep_earlier_run(work_dir: Path) -> None:
+    """Move the checkpoints of an earlier run aside instead of overwriting them."""
+    if newest_checkpoint(work_dir) is None:
+        return
+    aside = work_dir / f'earlier_{time.strftime("%Y%m%d_%H%M%S")}'
+    aside.mkdir()
+    for path in (*work_dir.glob('*.pth'), *work_dir.glob('last_checkpoint')):
+        path.rename(aside / path.name)
+    print_log(
+        f'{work_dir} holds an earlier run: its checkpoints are now in {aside}; '
+        '--resume would have continued it',
+        logger='current',
+    )
 
 
 def is_complete(path: Path) -> bool:

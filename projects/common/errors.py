@@ -19,6 +19,9 @@ MISTAKES = (
     ConfigParsingError,
 )
 
+# In the middle of a run TypeError and the like are bugs, and show their traceback.
+RUN_MISTAKES = (ValueError, KeyError, OSError)
+
 
 class UserError(ValueError):
     """What the user can mend; the message names the file or setting, and the fix."""
@@ -48,7 +51,8 @@ def report_errors(
     except mistakes as error:
         if debug:
             raise
-        _say(f'error: {describe(error)}')
+        hint = '' if isinstance(error, UserError) else ' (--debug shows where)'
+        _say(f'error: {describe(error)}{hint}')
         sys.exit(2)
 
 

@@ -49,6 +49,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="your own data, laid out as the task's README says",
     )
     parser.add_argument(
+        '--quick',
+        nargs='?',
+        type=int,
+        const=0,
+        metavar='SIDE',
+        help='a short run on small images of that short side; a demo always is',
+    )
+    parser.add_argument(
         '--amp',
         choices=['bf16', 'fp16'],
         help='mixed precision; bf16 works on a CPU too',
@@ -98,9 +106,10 @@ def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
     if args.demo:
         task = need_task(cfg, '--demo')
         task.use_folder(cfg, task.demo_folder())
-        task.shrink(cfg)
     elif args.data:
         need_task(cfg, '--data').use_folder(cfg, Path(args.data))
+    if args.demo or args.quick is not None:
+        need_task(cfg, '--quick').shrink(cfg, args.quick or None)
     cfg.work_dir = (
         args.work_dir
         or cfg.get('work_dir')

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 from torch import nn
 
@@ -45,8 +45,13 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def shrink(self, cfg: Config) -> None:
-        """Turn a config into a short run on small images; never another model."""
+    def shrink(self, cfg: Config, side: int | None) -> None:
+        """Turn a config into a short run on small images; never another model.
+
+        Args:
+            cfg: a config whose data exist.
+            side: short side of the images in pixels; ``None`` for the task's own.
+        """
 
     @abstractmethod
     def check_data(self, cfg: Config, splits: tuple[str, ...]) -> None:
@@ -98,6 +103,27 @@ def datasets(cfg: Config, split: str) -> list[Any]:
         else:
             pending += inner if isinstance(inner, list) else [inner]
     return found
+
+
+def repeat_dataset(cfg: Config, length: int, batch: int, steps: int) -> int:
+    """Repeat a small training set so that a run of some steps has few epochs.
+
+    Args:
+        cfg: the config; its training set is wrapped in RepeatDataset if that is small.
+        length: number of its samples.
+        batch: samples a step.
+        steps: optimizer steps of the whole run.
+
+    Returns:
+        Epochs that make about that many steps.
+    """
+    times = max(1, round(batch * steps / 3 / length))
+    if times > 1:
+        loader = cfg.train_dataloader
+        loader.dataset = ConfigDict(
+            type='RepeatDataset', times=times, dataset=loader.dataset
+        )
+    return max(1, round(steps / max(1, times * length // batch)))
 
 
 def set_everywhere(node: Any, key: str, value: Any) -> None:

@@ -8,11 +8,12 @@ from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 
-from projects.common.checkpoints import DurableRunner
+from projects.common.checkpoints import DurableRunner, keep_earlier_run
 from projects.common.errors import UserError
 from projects.common.options import apply_init, apply_resume, apply_run_options
 from projects.common.pictures import loss_curve
 from projects.common.precision import apply_precision
+from projects.common.progress import ProgressHook, quiet_console
 from projects.common.results import print_metrics, print_places
 from projects.common.task import find_task
 
@@ -37,6 +38,8 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
                 'auto_scale_lr.base_batch_size to scale from'
             )
         cfg.auto_scale_lr.enable = True
+    if not (cfg.get('resume') or args.demo):
+        keep_earlier_run(Path(cfg.work_dir))
 
 
 def build_runner(cfg: Config, compiled: bool) -> DurableRunner:
@@ -51,6 +54,8 @@ def build_runner(cfg: Config, compiled: bool) -> DurableRunner:
     """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     runner = DurableRunner.from_cfg(cfg)
+    quiet_console()
+    runner.register_hook(ProgressHook())
     if compiled:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if not hasattr(model, 'backbone'):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmengine.logging import print_log
+
 from projects.common.errors import UserError
 
 LAYOUT = """  {root}/annotations/instances_train2017.json   (or train.json)
@@ -63,17 +65,52 @@ def read_annotations(path: Path) -> dict[str, Any]:
     return content
 
 
-def find_split(root: Path, split: str) -> CocoSplit:
-    """Find a split, ``'train'`` or ``'val'``, of a folder.
+def find_splits(root: Path) -> tuple[CocoSplit, CocoSplit]:
+    """Training and validation split of a folder laid out like COCO.
+
+    A folder with a single annotation file and no split is trained and evaluated on the
+    same images; the log says so.
 
     Raises:
-        UserError: the annotations or the images are not where they are looked for.
+        UserError: the annotations or the images are not where they are looked for, or
+            the two splits have other classes.
     """
-    layout = LAYOUT.format(root=root)
+    if not root.is_dir():
+        raise UserError(f'{root}: no such folder; expected\n{LAYOUT.format(root=root)}')
+    train_file, val_file = (_annotations(root, split) for split in ('train', 'val'))
+    if train_file is None and val_file is None:
+        single = [*root.glob('*.json'), *root.glob('annotations/*.json')]
+        if len(single) != 1:
+            raise UserError(
+                f'{root}: no train annotations; expected\n{LAYOUT.format(root=root)}'
+            )
+        print_log(
+            f'{root}: one annotation file, {single[0].name}: training and testing on '
+            'the same images',
+            logger='current',
+        )
+        split = _read_split(single[0], root, 'train')
+        return split, split
+    for name, file in (('train', train_file), ('val', val_file)):
+        if file is None:
+            raise UserError(
+                f'{root}: no {name} annotations; expected\n{LAYOUT.format(root=root)}'
+            )
+    train = _read_split(train_file, root, 'train')
+    val = _read_split(val_file, root, 'val')
+    if train.classes != val.classes:
+        raise UserError(
+            f'{val.annotations}: its classes differ from those of {train.annotations}'
+        )
+    return train, val
+
+
+def _annotations(root: Path, split: str) -> Path | None:
     files = [root / name.format(split=split) for name in ANNOTATIONS]
-    annotations = next((path for path in files if path.is_file()), None)
-    if annotations is None:
-        raise UserError(f'{root}: no {split} annotations; expected\n{layout}')
+    return next((path for path in files if path.is_file()), None)
+
+
+def _read_split(annotations: Path, root: Path, split: str) -> CocoSplit:
     content = read_annotations(annotations)
     name = content['images'][0]['file_name']
     folders = [root / part.format(split=split) for part in IMAGES]
@@ -81,7 +118,7 @@ def find_split(root: Path, split: str) -> CocoSplit:
     if images is None:
         raise UserError(
             f'{annotations}: its first image, {name}, is in none of '
-            f'{", ".join(map(str, folders))}; expected\n{layout}'
+            f'{", ".join(map(str, folders))}; expected\n{LAYOUT.format(root=root)}'
         )
     ordered = sorted(content['categories'], key=lambda category: category['id'])
     return CocoSplit(annotations, images, tuple(c['name'] for c in ordered))

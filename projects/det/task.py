@@ -15,14 +15,20 @@ from torch import nn
 
 from projects.common.errors import UserError
 from projects.common.pictures import draw_instances, side_by_side
-from projects.common.task import Task, datasets, set_everywhere, transforms
+from projects.common.task import (
+    Task,
+    datasets,
+    repeat_dataset,
+    set_everywhere,
+    transforms,
+)
 from projects.common.world.cache import demo_world
-from projects.det.coco_folder import LAYOUT, check_split, find_split
+from projects.det.coco_folder import LAYOUT, check_split, find_splits, read_annotations
 
-DEMO_SIDE = 128  # short side of the demo's images, pixels
-DEMO_EPOCHS = 4
-DEMO_BATCH = 4
-DEMO_LR = 3e-4
+QUICK_SIDE = 128  # short side of a quick run's images, pixels
+QUICK_STEPS = 300
+QUICK_BATCH = 4
+QUICK_LR = 3e-4
 DRAWN_IMAGES, DRAWN_SCORE = 8, 0.5
 
 
@@ -45,16 +51,7 @@ class Detection(Task):
 
     def use_folder(self, cfg: Config, folder: Path) -> None:
         """Use a folder laid out like COCO; classes come from its annotations."""
-        if not folder.is_dir():
-            raise UserError(
-                f'{folder}: no such folder; expected\n{LAYOUT.format(root=folder)}'
-            )
-        train, val = find_split(folder, 'train'), find_split(folder, 'val')
-        if train.classes != val.classes:
-            raise UserError(
-                f'{val.annotations}: its classes differ from those of '
-                f'{train.annotations}'
-            )
+        train, val = find_splits(folder)
         for name, part in (('train', train), ('val', val), ('test', val)):
             for dataset in datasets(cfg, name):
                 dataset.update(
@@ -70,29 +67,34 @@ class Detection(Task):
             set_everywhere(cfg.get(name), 'ann_file', str(val.annotations))
         set_everywhere(cfg.model, 'num_classes', len(train.classes))
 
-    def shrink(self, cfg: Config) -> None:
-        """Images of 128 pixels, few proposals, a short schedule; the same model."""
+    def shrink(self, cfg: Config, side: int | None) -> None:
+        """Small images, few proposals, a short schedule; the same model."""
+        side = side or QUICK_SIDE
         for split in ('train', 'val', 'test'):
             for dataset in datasets(cfg, split):
-                _scale_pipeline(dataset['pipeline'], DEMO_SIDE / 800)
-            loader = cfg[f'{split}_dataloader']
-            loader.update(batch_size=DEMO_BATCH, num_workers=1, persistent_workers=True)
+                _scale_pipeline(dataset['pipeline'], side / 800)
+            cfg[f'{split}_dataloader'].update(
+                batch_size=QUICK_BATCH, num_workers=1, persistent_workers=True
+            )
         _use_few_proposals(cfg.model)
         cfg.model.backbone.update(drop_path_rate=0.0, with_cp=False)
+        annotations = datasets(cfg, 'train')[0]['ann_file']
+        images = len(read_annotations(Path(annotations))['images'])
+        epochs = repeat_dataset(cfg, images, QUICK_BATCH, QUICK_STEPS)
         cfg.train_cfg = ConfigDict(
-            type='EpochBasedTrainLoop', max_epochs=DEMO_EPOCHS, val_interval=DEMO_EPOCHS
+            type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=epochs
         )
         cfg.optim_wrapper.optimizer = ConfigDict(
-            type='AdamW', lr=DEMO_LR, weight_decay=0.05, fused=True
+            type='AdamW', lr=QUICK_LR, weight_decay=0.05, fused=True
         )
         cfg.optim_wrapper.clip_grad = ConfigDict(max_norm=10.0)
         cfg.param_scheduler = [
             ConfigDict(type='LinearLR', start_factor=0.01, by_epoch=False, end=50),
             ConfigDict(
                 type='CosineAnnealingLR',
-                eta_min=DEMO_LR / 100,
+                eta_min=QUICK_LR / 100,
                 by_epoch=True,
-                T_max=DEMO_EPOCHS,
+                T_max=epochs,
                 convert_to_iter_based=True,
             ),
         ]

@@ -242,7 +242,7 @@ class UniFormer(BaseModule):
             module.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> 'UniFormer':
-        """Set the mode; what is frozen, and BatchNorms if ``norm_eval``, stay in eval."""
+        """Set the mode; ``frozen_stages`` and ``norm_eval`` keep parts in eval."""
         super().train(mode)
         self._freeze()
         if mode and self.norm_eval:
