@@ -10,8 +10,10 @@ boxes, a mask head on the first 100 of them, every stage of a cascade likewise: 
 The model runs on PyTorch's meta device, which computes shapes only.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,7 +33,7 @@ from projects.common.flops import (
     explicit_attention,
     formulas,
 )
-from projects.common.input_size import default_size, full_size
+from projects.common.input_size import config_name, default_size, full_size
 
 RULE = (
     'One multiply-add counts as one. Counted: convolutions, linear layers and the '
@@ -89,7 +91,7 @@ def measure(cfg: Config, size: Sequence[int] | None = None) -> Complexity:
             this size.
     """
     if not cfg.get('model') or not cfg.get('default_scope'):
-        raise UserError(f'{cfg.filename}: a config with model and default_scope needed')
+        raise UserError(f'{config_name(cfg)}: has no model or no default_scope')
     size = full_size(cfg, size) if size else default_size(cfg)
     with DefaultScope.overwrite_default_scope(cfg.default_scope), explicit_attention():
         return _measure(cfg, size)
@@ -98,11 +100,11 @@ def measure(cfg: Config, size: Sequence[int] | None = None) -> Complexity:
 def _measure(cfg: Config, size: tuple[int, ...]) -> Complexity:
     try:
         with Unfilled():
-            model = MODELS.build(cfg.model).to('meta')
+            model = MODELS.build(deepcopy(cfg.model)).to('meta')
         return _run(model, cfg, size, 'tensor')
     except Exception as error:  # it may want values, which the meta device has not
         failure = error
-    model = MODELS.build(cfg.model)
+    model = MODELS.build(deepcopy(cfg.model))
     for mode in ('tensor', 'predict'):
         try:
             return _run(model, cfg, size, mode)
@@ -110,7 +112,7 @@ def _measure(cfg: Config, size: tuple[int, ...]) -> Complexity:
             failure = error
     sides = ' x '.join(map(str, size))
     text = ' '.join(str(failure).split()) or type(failure).__name__
-    raise UserError(f'{cfg.filename}: cannot run at {sides}: {text}') from failure
+    raise UserError(f'{config_name(cfg)}: cannot run at {sides}: {text}') from failure
 
 
 def _run(model: nn.Module, cfg: Config, size: tuple[int, ...], mode: str) -> Complexity:
@@ -160,10 +162,9 @@ def split(model: nn.Module) -> dict[tuple[str, str], list[nn.Module]]:
             parts['', name] += child.modules()
             continue
         for inner, module in child.named_children():
-            stem = inner.rstrip('0123456789')
-            if stem in ('patch_embed', 'blocks'):
+            if re.fullmatch(r'(patch_embed|blocks)\d', inner):
                 inner = f'patch_embed{inner[-1]} + blocks{inner[-1]}'
-            elif stem == 'norm':
+            elif re.fullmatch(r'norm\d*', inner):
                 inner = 'output norms'
             parts[name, inner] += module.modules()
     return dict(parts)
@@ -224,7 +225,8 @@ def _forward(
     if cfg.default_scope == 'mmaction':
         clips = 'Recognizer2D' not in cfg.model.type
         shape = (1, 1, 3, *size) if clips else (1, size[0], 3, *size[1:])
-        model(torch.zeros(shape, device=device), mode='tensor', stage='head')
+        stage = 'head' if model.with_cls_head else 'neck'
+        model(torch.zeros(shape, device=device), mode='tensor', stage=stage)
         return ('One view: a clip times a crop. A test multiplies it by its views.',)
     x = torch.zeros(shape, device=device)
     if cfg.default_scope != 'mmdet':

@@ -13,6 +13,11 @@ COCO_SCALE, COCO_SIZE = (1333, 800), (800, 1280)
 CROPS = ('CenterCrop', 'ThreeCrop', 'TenCrop')
 
 
+def config_name(cfg: Config) -> str:
+    """What to call a config in a message."""
+    return cfg.filename or 'config'
+
+
 def default_size(cfg: Config) -> tuple[int, ...]:
     """Sides of one input: ``(H, W)``, or ``(T, H, W)`` of one clip.
 
@@ -34,7 +39,7 @@ def default_size(cfg: Config) -> tuple[int, ...]:
         return finders[scope](cfg)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise UserError(
-            f'{cfg.filename}: its test pipeline names no input size; give --shape'
+            f'{config_name(cfg)}: its test pipeline names no input size; give --shape'
         ) from error
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 
-from projects.common.checkpoints import newest_checkpoint
 from projects.common.distributed import use_gloo_on_cpu
 from projects.common.errors import UserError
+from projects.common.runner import newest_checkpoint
 from projects.common.task import need_task
 
 

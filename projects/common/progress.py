@@ -7,7 +7,6 @@ import logging
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from rich.console import Console
 from rich.progress import (
@@ -41,19 +40,19 @@ class QuietFilter(logging.Filter):
         return not any(noise in message for noise in NOISE)
 
 
-def console_handlers() -> list[logging.Handler]:
-    """Handlers of the current mmengine logger that write to a console."""
+def console_handlers(logger: logging.Logger) -> list[logging.Handler]:
+    """Handlers of a logger that write to a console."""
     return [
         handler
-        for handler in MMLogger.get_current_instance().handlers
+        for handler in logger.handlers
         if isinstance(handler, logging.StreamHandler)
         and not isinstance(handler, logging.FileHandler)
     ]
 
 
-def quiet_console() -> None:
+def quiet_console(logger: logging.Logger) -> None:
     """Keep noise away from the console; the log file still has it."""
-    for handler in console_handlers():
+    for handler in console_handlers(logger):
         if not any(isinstance(item, QuietFilter) for item in handler.filters):
             handler.addFilter(QuietFilter())
 
@@ -74,7 +73,8 @@ class ProgressHook(Hook):
         """Show the bar from where the run starts or resumes."""
         if not (self.console.is_terminal and is_main_process()):
             return
-        for handler in console_handlers():
+        self.handlers = console_handlers(runner.logger)
+        for handler in self.handlers:
             handler.setLevel(logging.WARNING)
         self.progress = Progress(
             TextColumn('[bold]{task.description}'),
@@ -116,7 +116,7 @@ class ProgressHook(Hook):
         if self.progress is not None:
             self.progress.stop()
             self.progress = None
-            for handler in console_handlers():
+            for handler in self.handlers:
                 handler.setLevel(logging.INFO)
 
     def after_train(self, runner: Runner) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from projects.common.checkpoints import DurableRunner
 from projects.common.errors import UserError
 from projects.common.options import apply_run_options
 from projects.common.precision import use_test_precision
 from projects.common.results import print_metrics, print_places
+from projects.common.runner import DurableRunner
 from projects.common.task import find_task
 from projects.common.train import build_runner
 from uniformer_backbones.compat.checkpoint import read_checkpoint

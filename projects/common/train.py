@@ -8,13 +8,13 @@ from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 
-from projects.common.checkpoints import DurableRunner, keep_earlier_run
 from projects.common.errors import UserError
 from projects.common.options import apply_init, apply_resume, apply_run_options
 from projects.common.pictures import loss_curve
 from projects.common.precision import apply_precision
-from projects.common.progress import ProgressHook, quiet_console
+from projects.common.progress import ProgressHook
 from projects.common.results import print_metrics, print_places
+from projects.common.runner import DurableRunner, keep_earlier_run
 from projects.common.task import find_task
 
 
@@ -54,7 +54,6 @@ def build_runner(cfg: Config, compiled: bool) -> DurableRunner:
     """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     runner = DurableRunner.from_cfg(cfg)
-    quiet_console()
     runner.register_hook(ProgressHook())
     if compiled:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -32,7 +32,12 @@ class ChannelsLastConv3d(_ChannelsLast, nn.Conv3d):
 
 CONVS = {2: nn.Conv2d, 3: nn.Conv3d}
 CHANNELS_LAST_CONVS = {2: ChannelsLastConv2d, 3: ChannelsLastConv3d}
+CONV_FUNCTIONS = {2: F.conv2d, 3: F.conv3d}
 BATCH_NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+
+
+# PyTorch before 2.7 counts an export as compilation.
+is_exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)
 
 
 def check_ndim(ndim: int) -> int:
@@ -112,6 +117,10 @@ class PatchConv(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, *S, C_in)`` to ``(B, *(S // k), C_out)``."""
+        if is_exporting():  # one operator, and no guards on symbolic sizes
+            conv = CONV_FUNCTIONS[len(self.kernel_size)]
+            x = conv(x.movedim(-1, 1), self.weight, self.bias, self.kernel_size)
+            return x.movedim(1, -1)
         weight = self.weight.movedim(1, -1).flatten(1)  # (C_out, k1 * .. * C_in)
         return F.linear(to_patches(x, self.kernel_size), weight, self.bias)
 

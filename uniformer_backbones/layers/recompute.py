@@ -23,16 +23,17 @@ def checkpoint_block(block: nn.Module, x: Tensor) -> Tensor:
 
 @contextmanager
 def _frozen_statistics(block: nn.Module) -> Iterator[None]:
-    """Keep running statistics: the recomputation must not count a batch twice."""
-    norms = [
-        m
-        for m in block.modules()
-        if isinstance(m, _BatchNorm) and m.track_running_stats
-    ]
+    """Keep running statistics: the recomputation must not count a batch twice.
+
+    A momentum of zero leaves them as they are; the operator, and what it saves for
+    backward, stay those of the first pass, which PyTorch insists on.
+    """
+    norms = [m for m in block.modules() if isinstance(m, _BatchNorm)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count

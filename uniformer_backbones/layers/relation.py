@@ -154,7 +154,7 @@ class WindowMHRA(GlobalMHRA):
         # A zero token's qkv is the bias: pad before the bias is added.
         qkv = F.pad(F.linear(x, self.qkv.weight), pad)
         if self.qkv.bias is not None:
-            qkv = qkv + self.qkv.bias
+            qkv = qkv + self.qkv.bias.to(qkv.dtype)  # autocast: stay in half
         size = qkv.shape[1:-1]
         out = from_windows(self.attend(to_windows(qkv, side)), side, size)
         out = out[..., :height, :width, :]

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from uniformer_backbones.models.arguments import as_tuple, check_positive
+
 LAYER_SCALES = ('none', 'global', 'all')
 
 
@@ -40,10 +42,11 @@ class Arch:
     def __post_init__(self) -> None:
         """Turn lists into tuples and check the values."""
         for name in ('depths', 'embed_dims'):
-            value = tuple(getattr(self, name))
-            if len(value) != 4 or any(v < 1 for v in value):
+            value = as_tuple(getattr(self, name))
+            if len(value) != 4 or not all(isinstance(v, int) and v > 0 for v in value):
                 raise ValueError(
-                    f'arch {name} must be four positive integers, got {value}'
+                    f'arch {name} must be four positive integers, got '
+                    f'{getattr(self, name)!r}'
                 )
             object.__setattr__(self, name, value)
         if self.layer_scale not in LAYER_SCALES:
@@ -51,8 +54,9 @@ class Arch:
                 f'layer_scale must be one of {", ".join(LAYER_SCALES)}; '
                 f'got {self.layer_scale!r}'
             )
-        if self.head_dim < 1:
-            raise ValueError(f'head_dim must be positive, got {self.head_dim}')
+        check_positive('head_dim', self.head_dim)
+        if not (isinstance(self.mlp_ratio, (int, float)) and self.mlp_ratio > 0):
+            raise ValueError(f'mlp_ratio must be positive, got {self.mlp_ratio!r}')
 
 
 SMALL = (64, 128, 320, 512)

@@ -3,6 +3,11 @@
 from collections.abc import Sequence
 
 
+def as_tuple(value: object) -> tuple[int, ...]:
+    """Items of a list or tuple; nothing of anything else, for a check to refuse."""
+    return tuple(value) if isinstance(value, (list, tuple)) else ()
+
+
 def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
     """Refuse a word that is not allowed.
 
@@ -19,7 +24,7 @@ def check_out_indices(out_indices: Sequence[int]) -> tuple[int, ...]:
     Raises:
         ValueError: they are not distinct stages in ascending order.
     """
-    indices = tuple(out_indices)
+    indices = as_tuple(out_indices)
     if (
         not indices
         or any(i not in range(4) for i in indices)
@@ -27,7 +32,7 @@ def check_out_indices(out_indices: Sequence[int]) -> tuple[int, ...]:
     ):
         raise ValueError(
             'out_indices must be distinct stages from 0 to 3 in ascending '
-            f'order, got {indices}'
+            f'order, got {out_indices!r}'
         )
     return indices
 
@@ -56,8 +61,8 @@ def check_with_cp(
     """
     if isinstance(with_cp, bool):
         return depths if with_cp else (0, 0, 0, 0)
-    counts = tuple(with_cp)
-    if len(counts) != 4 or any(not count >= 0 for count in counts):
+    counts = as_tuple(with_cp)
+    if len(counts) != 4 or not all(isinstance(n, int) and n >= 0 for n in counts):
         raise ValueError(
             f'with_cp must be a bool or four numbers of leading blocks, got {with_cp!r}'
         )

@@ -129,6 +129,9 @@ class UniFormer(BaseModule):
                 'attention="divided" and temporal_overlap are for clips; '
                 f'they need ndim=3, got ndim={ndim}'
             )
+        if head_dim is not None:
+            check_positive('head_dim', head_dim)
+        check_positive('in_channels', in_channels)
         check_positive('window_size', window_size)
         check_positive('hybrid_period', hybrid_period)
         self.out_indices = check_out_indices(out_indices)
@@ -139,7 +142,7 @@ class UniFormer(BaseModule):
 
         relation = partial(
             GlobalMHRA,
-            head_dim=head_dim or self.arch.head_dim,
+            head_dim=self.arch.head_dim if head_dim is None else head_dim,
             qkv_bias=qkv_bias,
             attn_drop=attn_drop_rate,
             proj_drop=drop_rate,

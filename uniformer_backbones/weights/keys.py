@@ -19,6 +19,10 @@ OPENMIXUP_RULES = (
     (re.compile(r'^(patch_embed[1-4])\.projection\.'), r'\1.proj.'),
     (re.compile(r'^(blocks[1-4]\.\d+)\.ffn\.'), r'\1.mlp.'),
     (re.compile(r'^(blocks[1-4]\.\d+)\.(?:bn|ln)([12])\.'), r'\1.norm\2.'),
+    (
+        re.compile(r'^norm([0-2])\.'),
+        r'openmixup_norm\1.',
+    ),  # BatchNorm; not our norm1, 2
     (re.compile(r'^norm3\.'), 'norm.'),
     (re.compile(r'^head\.fc\.'), 'head.'),
 )

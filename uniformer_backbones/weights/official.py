@@ -174,7 +174,7 @@ def _misfit(
     ours = {name.removeprefix(prefix): tensor for name, tensor in target.items()}
     text = f'{key} {what}'
     if '.gamma_' in key:
-        text += "; the layer scales differ: see the argument layer_scale='none'"
+        text += '; the layer scales differ: see the argument layer_scale of UniFormer'
     return ValueError(
         f'{text} (the checkpoint has {describe(weights)}; '
         f'the model has {describe(ours)})'

@@ -1,21 +1,29 @@
-"""Checkpoints that survive ``kill -9``: written whole, found whole."""
+"""The Runner of every tool: its checkpoints survive ``kill -9``."""
 
 import os
 import re
 import time
 import zipfile
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from mmengine.dist import is_main_process
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
 
 from projects.common.errors import UserError
+from projects.common.progress import quiet_console
 
 
 class DurableRunner(Runner):
-    """mmengine's Runner, with checkpoints written whole and loaded whole."""
+    """mmengine's Runner: checkpoints written and loaded whole, a readable console."""
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """The logger, with noise kept for its file."""
+        logger = super().build_logger(*args, **kwargs)
+        quiet_console(logger)
+        return logger
 
     def save_checkpoint(
         self, out_dir: str, filename: str, *args: Any, **kwargs: Any
@@ -40,7 +48,8 @@ class DurableRunner(Runner):
             first, *others = [line for line in str(error).splitlines() if line][1:]
             more = f' (and {len(others)} more)' if others else ''
             raise UserError(
-                f'{filename}: is of another model than this config: {first}{more}'
+                f'{filename}: is of another model than this config: '
+                f'{shorten(first, 160)}{more}'
             ) from error
 
 

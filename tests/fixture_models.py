@@ -1,0 +1,107 @@
+"""Our model for the official arguments that a parity fixture records."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from uniformer_backbones import UniFormer
+
+CLASSES = {'cls': 1000, 'video': 400}
+DENSE = ('det', 'seg', 'pose')
+TASKS = (*CLASSES, *DENSE, 'openmixup', 'mmaction')
+# Sizes and initial values that the weights of the file decide, and what only training
+# draws at random; the fixtures of training have no dropout.
+IMMATERIAL = ('img_size', 'num_classes', 'init_value', 'init_values')
+RANDOM = ('drop_rate', 'attn_drop_rate', 'drop_path_rate')
+
+
+class Classifier(nn.Module):
+    """UniFormer, mean over positions, linear head: the official classifiers."""
+
+    def __init__(self, backbone: UniFormer, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(backbone.arch.embed_dims[-1], num_classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        """Logits of ``(B, 3, *S)``, in a tuple as the backbone's outputs are."""
+        return (self.head(self.backbone(x)[-1].flatten(2).mean(-1)),)
+
+
+def build(case: Mapping[str, Any]) -> nn.Module:
+    """Our model for a fixture's official arguments.
+
+    Raises:
+        ValueError: the task or an argument is not one of ours.
+    """
+    task, official = case['task'], dict(case['arguments'])
+    if task not in TASKS:
+        raise ValueError(f'task {task!r} is not supported; only {", ".join(TASKS)} are')
+    model = (
+        _build_openmixup(official) if task == 'openmixup' else _build(case, official)
+    )
+    skip = IMMATERIAL if case['mode'] == 'train_grad' else IMMATERIAL + RANDOM
+    left = sorted(key for key, value in official.items() if value and key not in skip)
+    if left:
+        raise ValueError(f'arguments without a counterpart: {left}')
+    return model
+
+
+def _build(case: Mapping[str, Any], official: dict[str, Any]) -> nn.Module:
+    """Take what we know from ``official`` and build the official code's models."""
+    task = case['task']
+    layer_scale = 'none'
+    if official.pop('layer_scale', False):
+        layer_scale = 'global' if task == 'cls' else 'all'
+    arch = {
+        'depths': official.pop('depth', None) or official.pop('layers', None),
+        'embed_dims': official.pop('embed_dim'),
+        'head_dim': official.pop('head_dim'),
+        'mlp_ratio': _one_ratio(official.pop('mlp_ratio', 4)),
+        'conv_stem': official.pop('conv_stem', False),
+        'layer_scale': layer_scale,
+    }
+    ours: dict[str, Any] = {
+        'attention': _relation(official),
+        'window_size': official.pop('window_size', 14),
+        'qkv_bias': official.pop('qkv_bias', True),
+        'temporal_overlap': official.pop('std', False),
+        'in_channels': official.pop('in_chans', 3),
+        'ndim': 3 if task in ('video', 'mmaction') else 2,
+    }
+    if task in DENSE:
+        indices = (3,) if task == 'pose' else (0, 1, 2, 3)
+        return UniFormer(arch, out_norm='layer', out_indices=indices, **ours)
+    if task == 'mmaction':
+        return UniFormer(arch, norm_eps=1e-5, **ours)
+    head = case['state_dict'].get('head.bias', [CLASSES[task]])
+    return Classifier(UniFormer(arch, **ours), head[0])
+
+
+def _relation(official: dict[str, Any]) -> str:
+    """One word for three booleans; ``windows`` wins over ``hybrid``."""
+    found = [
+        word for word in ('split', 'windows', 'hybrid') if official.pop(word, False)
+    ]
+    words = {'split': 'divided', 'windows': 'window', 'hybrid': 'hybrid'}
+    return words[found[0]] if found else 'global'
+
+
+def _one_ratio(ratio: float | list[float]) -> float:
+    """The expansion of all stages; the video configs say it once for each."""
+    ratios = set(ratio) if isinstance(ratio, list) else {ratio}
+    if len(ratios) > 1:
+        raise ValueError(f'mlp_ratio differs between stages: {ratio}')
+    return ratios.pop()
+
+
+def _build_openmixup(official: dict[str, Any]) -> nn.Module:
+    """OpenMixup's model: layer scale in all blocks, eps 1e-6 in embeddings too."""
+    arch = official.pop('arch')
+    return UniFormer(
+        {'large': 'large_ls'}.get(arch, arch),
+        layer_scale='none' if official.get('init_values') == 0 else 'all',
+        embed_eps=1e-6,
+        qkv_bias=official.pop('qkv_bias', True),
+    )

@@ -1,0 +1,321 @@
+"""The timm grammar: tables by arithmetic, every draw and pixel against timm itself."""
+
+import pickle
+import random
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from timm.data import auto_augment as timm_ops
+
+from projects.common.randaugment import (
+    GEOMETRY,
+    Step,
+    TimmPolicy,
+    apply_steps,
+    replay_geometry,
+)
+
+STRINGS = (
+    'rand-m9-mstd0.5-inc1',
+    'rand-m7-n4-mstd0.5-inc1',
+    'rand-m5-n2-mstd0.25',
+    'rand',
+    'v0',
+)
+NAMES = [
+    'AutoContrast',
+    'Equalize',
+    'Invert',
+    'Rotate',
+    'Posterize',
+    'Solarize',
+    'SolarizeAdd',
+    'Color',
+    'Contrast',
+    'Brightness',
+    'Sharpness',
+    'ShearX',
+    'ShearY',
+    'TranslateXRel',
+    'TranslateYRel',
+]
+
+
+def seed_all(seed):
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  timm draws from the global generator
+
+
+def draw_many(text, count=400, **kwargs):
+    policy = TimmPolicy(text, **kwargs)
+    seed_all(0)
+    return [policy.draw() for _ in range(count)]
+
+
+def arguments(text, name, count=1500):
+    return [s.args for steps in draw_many(text, count) for s in steps if s.name == name]
+
+
+@pytest.fixture(scope='module')
+def frame():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (46, 62, 3), dtype=np.uint8)
+    return (cv2.GaussianBlur(noise, (0, 0), 4) * 0.9 + 5).astype(np.uint8)
+
+
+# The table of recipes.md, 2.4 ---------------------------------------------------------
+
+
+def test_strings_mean_the_ops_magnitudes_and_lists_of_the_recipes():
+    # text, m, n, mstd, increasing
+    for text, m, n, mstd, increasing in (
+        ('rand-m9-mstd0.5-inc1', 9, 2, 0.5, True),
+        ('rand-m7-n4-mstd0.5-inc1', 7, 4, 0.5, True),
+        ('rand-m5-n2-mstd0.25', 5, 2, 0.25, False),
+        ('rand', 10, 2, 0, False),
+    ):
+        transform = TimmPolicy(text).transform
+        assert transform.num_layers == n
+        assert transform.choice_weights is None  # so drawn with replacement
+        assert len(transform.ops) == 15
+        names = [op.name for op in transform.ops]
+        assert [name.removesuffix('Increasing') for name in names] == NAMES
+        assert ('ColorIncreasing' in names) == increasing
+        for op in transform.ops:
+            assert (op.magnitude, op.magnitude_std, op.prob) == (m, mstd, 0.5)
+
+
+def test_half_of_the_ops_fire_and_an_op_can_come_twice():
+    draws = draw_many('rand-m7-n4-mstd0.5-inc1', 1500)
+    lengths = np.bincount([len(steps) for steps in draws], minlength=5) / 1500
+    assert lengths == pytest.approx([1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16], abs=0.05)
+    assert any(
+        len({step.name for step in steps}) < len(steps) for steps in draws if steps
+    )
+
+
+@pytest.mark.parametrize(
+    ('name', 'increasing', 'plain'),
+    [
+        # At level 7, as (lowest, highest); two values where the sign is random.
+        ('Rotate', (-21, 21), (-21, 21)),
+        ('ShearX', (-0.21, 0.21), (-0.21, 0.21)),
+        ('ShearY', (-0.21, 0.21), (-0.21, 0.21)),
+        ('TranslateXRel', (-0.315, 0.315), (-0.315, 0.315)),
+        ('TranslateYRel', (-0.315, 0.315), (-0.315, 0.315)),
+        ('Color', (0.37, 1.63), (1.36,)),
+        ('Contrast', (0.37, 1.63), (1.36,)),
+        ('Brightness', (0.37, 1.63), (1.36,)),
+        ('Sharpness', (0.37, 1.63), (1.36,)),
+        ('Posterize', (4 - 2,), (2,)),  # int(4 * 0.7) = 2
+        ('Solarize', (256 - 179,), (179,)),  # int(256 * 0.7) = 179
+        ('SolarizeAdd', (77,), (77,)),  # 110 * 0.7
+    ],
+)
+def test_levels_become_the_arguments_of_the_recipes(name, increasing, plain):
+    for text, expected in (('rand-m7-inc1', increasing), ('rand-m7', plain)):
+        values = {value for (value,) in arguments(text, name)}
+        assert sorted(values) == pytest.approx(sorted(expected))
+
+
+def test_enhancement_is_the_identity_at_level_five_of_the_plain_list():
+    assert {value for (value,) in arguments('rand-m5', 'Color')} == {1.0}
+    assert {value for (value,) in arguments('rand-m5', 'Posterize')} == {2}
+    assert {value for (value,) in arguments('rand', 'Brightness')} == {1.8 + 0.1}
+    assert {value for (value,) in arguments('rand', 'Solarize')} == {256}
+
+
+def test_magnitude_is_normal_and_clipped_to_ten():
+    angles = np.abs(arguments('rand-m9-mstd0.5-inc1', 'Rotate', 12000)).ravel()
+    levels = angles / 3
+    # N(9, 0.5) clipped at 10, two standard deviations above.
+    assert levels.max() == 10
+    assert np.mean(levels == 10) == pytest.approx(0.0228, abs=0.015)
+    assert np.median(levels) == pytest.approx(9, abs=0.06)
+    assert levels.std() == pytest.approx(0.5, abs=0.04)
+    signs = np.sign(arguments('rand-m9-mstd0.5-inc1', 'Rotate', 12000)).ravel()
+    assert abs(signs.mean()) < 0.12
+
+
+def test_v0_is_the_list_of_25_pairs_with_plain_levels():
+    recipe = (
+        'Eq .8 1 + ShY .8 4; Col .4 9 + Eq .6 3; Col .4 1 + Rot .6 8; '
+        'Sol .8 3 + Eq .4 7; Sol .4 2 + Sol .6 2; Col .2 0 + Eq .8 8; '
+        'Eq .4 8 + SolAdd .8 3; ShX .2 9 + Rot .6 8; Col .6 1 + Eq 1 2; '
+        'Inv .4 9 + Rot .6 0; Eq 1 9 + ShY .6 3; Col .4 7 + Eq .6 0; '
+        'Post .4 6 + AutoC .4 7; Sol .6 8 + Col .6 9; Sol .2 4 + Rot .8 9; '
+        'Rot 1 7 + TrYRel .8 9; ShX 0 0 + Sol .8 4; ShY .8 0 + Col .6 4; '
+        'Col 1 0 + Rot .6 2; Eq .8 4 + Eq 0 8; Eq 1 4 + AutoC .6 2; '
+        'ShY .4 7 + SolAdd .6 7; Post .8 2 + Sol .6 10; Sol .6 8 + Eq .6 1; '
+        'Col .8 6 + Rot .4 5'
+    )
+    short = {
+        'Eq': 'Equalize',
+        'ShX': 'ShearX',
+        'ShY': 'ShearY',
+        'Col': 'Color',
+        'Rot': 'Rotate',
+        'Sol': 'Solarize',
+        'SolAdd': 'SolarizeAdd',
+        'Inv': 'Invert',
+        'Post': 'Posterize',
+        'AutoC': 'AutoContrast',
+        'TrYRel': 'TranslateYRel',
+    }
+    expected = []
+    for pair in recipe.split('; '):
+        ops = [op.split() for op in pair.split(' + ')]
+        expected.append([(short[name], float(p), int(m)) for name, p, m in ops])
+    policy = TimmPolicy('v0').transform.policy
+    found = [[(op.name, op.prob, op.magnitude) for op in pair] for pair in policy]
+    assert found == expected
+
+
+# Against timm ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('interpolation', ['bicubic', 'random'])
+@pytest.mark.parametrize('text', STRINGS)
+def test_frames_equal_those_of_timm_with_the_same_seed(text, interpolation, frame):
+    fill = (124, 116, 104)
+    hparams = {'img_mean': fill}
+    if interpolation == 'bicubic':
+        hparams['interpolation'] = Image.Resampling.BICUBIC
+    make = (
+        timm_ops.auto_augment_transform
+        if text == 'v0'
+        else timm_ops.rand_augment_transform
+    )
+    transform, policy = make(text, hparams), TimmPolicy(text, fill, interpolation)
+    changed = 0
+    for seed in range(80):
+        seed_all(seed)
+        expected = np.asarray(transform(Image.fromarray(frame)))
+        seed_all(seed)
+        (ours,) = apply_steps(policy.draw(), [frame], backend='pillow')
+        assert np.array_equal(ours, expected)
+        changed += not np.array_equal(ours, frame)
+    assert changed > 30
+
+
+@pytest.mark.parametrize('backend', ['cv2', 'pillow'])
+@pytest.mark.parametrize(
+    ('name', 'args'),
+    [
+        ('AutoContrast', [()]),
+        ('Equalize', [()]),
+        ('Invert', [()]),
+        ('Posterize', [(0,), (2,), (4,)]),
+        ('Solarize', [(0,), (77,), (256,)]),
+        ('SolarizeAdd', [(0,), (77,), (110,)]),
+        ('Color', [(0.1,), (1.9,)]),
+        ('Contrast', [(0.1,), (0.37,), (1.9,)]),
+        ('Brightness', [(0.1,), (0.37,), (1.63,), (1.9,)]),
+        ('Sharpness', [(0.1,), (1.9,)]),
+    ],
+)
+def test_colour_ops_are_bit_equal_to_timm_on_any_backend(name, args, backend, frame):
+    rng = np.random.default_rng(1)
+    dark = (frame // 4).astype(np.uint8)
+    noise = rng.integers(0, 256, frame.shape, dtype=np.uint8)
+    flat = np.full_like(frame, 77)
+    two = np.where(noise > 200, 250, 3).astype(np.uint8)
+    tiny = noise[:5, :7]  # fewer pixels than levels
+    for image in (frame, dark, noise, flat, two, tiny):
+        for values in args:
+            step = Step(name, values)
+            expected = np.asarray(step.apply_pillow(Image.fromarray(image)))
+            assert np.array_equal(step.apply(image, backend), expected)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('Rotate', 17.0),
+        ('Rotate', -25.0),
+        ('ShearX', 0.24),
+        ('ShearY', -0.21),
+        ('TranslateXRel', 0.31),
+        ('TranslateYRel', -0.405),
+    ],
+)
+def test_cv2_moves_pixels_as_timm_does_but_for_its_kernel(name, value, frame):
+    step = Step(name, (value,))
+    ours, timms = step.apply(frame), step.apply(frame, 'pillow')
+    difference = np.abs(ours.astype(int) - timms)
+    inside = cv2.erode((timms != 128).any(-1).astype(np.uint8), np.ones((5, 5))) > 0
+    assert inside.mean() > 0.3
+    assert difference[inside].mean() < 1  # a wrong sign or centre gives 10 to 40
+    assert difference[inside].max() <= 12
+    fill = (ours == 128).all(-1)
+    assert (fill & (timms == 128).all(-1)).sum() > 0.9 * fill.sum() > 0
+
+
+# Clips and label maps ----------------------------------------------------------------
+
+
+def test_all_frames_of_a_clip_get_the_same_steps_and_stay_as_they_are(frame):
+    clip = [frame] * 4
+    before = frame.copy()
+    for steps in draw_many('rand-m9-n4-mstd0.5-inc1', 30):
+        first, *others = apply_steps(steps, clip)
+        assert all(np.array_equal(first, other) for other in others)
+    assert np.array_equal(frame, before)
+
+
+@pytest.mark.parametrize('interpolation', ['nearest', 'bilinear'])
+def test_label_map_moves_with_the_image(interpolation):
+    # A square away from the centre, in the image and in a map an eighth its size.
+    image = np.zeros((144, 192, 3), np.uint8)
+    image[24:80, 32:96] = 255
+    maps = np.zeros((2, 3, 18, 24), np.float16)
+    maps[..., 3:10, 4:12] = 1
+    for steps in (
+        (Step('Rotate', (25.0,), (0, 0, 0)),),
+        (Step('ShearX', (0.27,), (0, 0, 0)), Step('Color', (0.1,))),
+        (
+            Step('TranslateXRel', (0.25,), (0, 0, 0)),
+            Step('TranslateYRel', (-0.2,), (0, 0, 0)),
+        ),
+    ):
+        moved = apply_steps(steps, [image], 'pillow')[0][..., 0] / 255
+        small = cv2.resize(moved, (24, 18), interpolation=cv2.INTER_AREA)
+        labels = replay_geometry(steps, maps, interpolation)
+        assert labels.shape == maps.shape
+        assert labels.dtype == maps.dtype
+        assert np.array_equal(labels[0, 0], labels[1, 2])
+        error = np.abs(labels[0, 0] - small).mean()
+        assert error < 0.35 * np.abs(maps[0, 0] - small).mean()
+
+
+def test_colours_leave_a_label_map_alone():
+    maps = np.arange(12, dtype=np.int64).reshape(1, 3, 4)
+    steps = [Step(name, ()) for name in NAMES if name not in GEOMETRY]
+    assert replay_geometry(steps, maps).tolist() == maps.tolist()
+    assert len(GEOMETRY) == 5
+
+
+def test_policy_survives_the_trip_to_a_worker(frame):
+    policy = TimmPolicy('rand-m9-mstd0.5-inc1', interpolation='random')
+    twin = pickle.loads(pickle.dumps(policy))
+    for seed in range(10):
+        seed_all(seed)
+        ours = policy.draw()
+        seed_all(seed)
+        assert twin.draw() == ours
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['', 'rnd-m9', 'rand-m9-mstd', 'rand-x3', 'rand-m9.5', 'v1', 'v0-m3', 'augmix-m3'],
+)
+def test_what_timm_would_skip_or_refuse_is_named(text):
+    with pytest.raises(ValueError, match='is not an augmentation'):
+        TimmPolicy(text)
+
+
+def test_unknown_interpolation_is_named():
+    with pytest.raises(ValueError, match="got 'cubic'"):
+        TimmPolicy('rand', interpolation='cubic')
