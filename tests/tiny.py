@@ -24,9 +24,9 @@ def make(ndim=2, arch=TINY, **arguments):
     return randomise(UniFormer(arch, ndim, **arguments)).eval()
 
 
-def make_dense(ndim=2, **arguments):
+def make_dense(ndim=2, arch=TINY, **arguments):
     """The same with the four outputs of the dense tasks."""
-    return make(ndim, out_indices=(0, 1, 2, 3), out_norm='layer', **arguments)
+    return make(ndim, arch, out_indices=(0, 1, 2, 3), out_norm='layer', **arguments)
 
 
 def make_input(ndim=2, batch=2, size=None, channels=3):

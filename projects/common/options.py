@@ -119,7 +119,7 @@ def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
         )
     )
     if args.seed is not None or args.deterministic:
-        randomness = dict(cfg.get('randomness') or {})
+        randomness = dict(cfg.get('randomness') or {'seed': None})
         if args.seed is not None:
             randomness['seed'] = args.seed
         randomness['deterministic'] = args.deterministic

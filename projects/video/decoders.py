@@ -85,7 +85,7 @@ class Reader(ABC):
     def _decode(self, numbers: list[int]) -> Frames:
         """Decode distinct frame numbers in increasing order."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - not every decoder has something to free
         """Free the decoder."""
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmaction.registry import HOOKS
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmaction.registry import HOOKS
 from projects.common.errors import UserError
 
 KINDS = {
@@ -45,8 +45,16 @@ class VideoFault(Exception):  # noqa: N818 - a fault of the file, not of the pro
         return f'{self.path}: {self.kind} ({self.what or KINDS.get(self.kind, "")})'
 
 
-class FaultLimit(UserError):
-    """The run stops because of the files that it could not read."""
+class FaultLimitError(UserError):
+    """The run stops because of the files that it could not read.
+
+    A data loader raises a worker's error anew with the worker's traceback as its text;
+    of that the last line, the message, is kept.
+    """
+
+    def __init__(self, text: str) -> None:
+        line = text.strip().rsplit('\n', 1)[-1]
+        super().__init__(line.rsplit(f'{type(self).__name__}: ', 1)[-1])
 
 
 @HOOKS.register_module()
@@ -57,18 +65,17 @@ class VideoFaultHook(Hook):
 
     Args:
         max_share: share of the videos of a dataset, 0 to 1, that may be unreadable.
-        strict: stop at the first.
 
     Raises:
-        FaultLimit: while running, with one line that names a file.
+        FaultLimitError: while running, with one line that names a file.
     """
 
     priority = 'NORMAL'
 
-    def __init__(self, max_share: float = SHARE, strict: bool = False) -> None:
+    def __init__(self, max_share: float = SHARE) -> None:
         if not 0 <= max_share <= 1:
             raise ValueError(f'max_share is a share from 0 to 1, not {max_share}')
-        self.max_share, self.strict = max_share, strict
+        self.max_share = max_share
         self._found: dict[str, dict[str, tuple[str, str]]] = {}
 
     def before_train(self, runner: Runner) -> None:
@@ -93,8 +100,6 @@ class VideoFaultHook(Hook):
     ) -> None:
         found = self._found.setdefault(mode, {})
         for fault in faults_of(data_batch):
-            if self.strict:
-                raise FaultLimit(f'{fault} ({mode})')
             found[fault.path] = (fault.kind, fault.what)
         self._check_share(runner, mode, found)
 
@@ -123,7 +128,7 @@ class VideoFaultHook(Hook):
         total = len(loader.dataset)
         if len(found) > self.max_share * total:
             path, (kind, what) = next(iter(found.items()))
-            raise FaultLimit(
+            raise FaultLimitError(
                 f'{len(found)} of the {total} {mode} videos cannot be read, more than '
                 f'{self.max_share:.0%}; the first is {path}: {kind} ({what})'
             )

@@ -53,8 +53,8 @@ def normalized(name: str) -> str:
     """A class name without case, blanks and punctuation, to compare spellings by.
 
     Examples:
-        >>> normalized('massaging_persons_head') == normalized("massaging person's head")
-        True
+        >>> normalized("massaging person's head"), normalized('hurling (sport)')
+        ('massagingpersonshead', 'hurlingsport')
     """
     return re.sub(r'[^a-z0-9]', '', name.lower())
 

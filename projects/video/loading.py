@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from mmcv.transforms import BaseTransform
-
 from mmaction.datasets.transforms import RawFrameDecode
 from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
+
 from projects.video.faults import VideoFault
 from projects.video.reader import check_backend, open_video
 

@@ -1,15 +1,14 @@
 """Which frames of a video make a clip: dense and segment sampling of the release.
 
-mmaction2's ``SampleFrames`` steps by exactly the stride, looks at the frame rate when it
-is asked for evenly spaced points, and loops a short video; these three differ.
+These differ from mmaction2's ``SampleFrames``, which steps by exactly the stride, or
+looks at the frame rate when asked for evenly spaced points, and loops a short video.
 """
 
 from typing import Any
 
 import numpy as np
-from mmcv.transforms import BaseTransform
-
 from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
 
 
 def dense_indices(frames: int, clip_len: int, stride: int, start: float) -> np.ndarray:

@@ -82,7 +82,7 @@ def test_only_names_with_norm_are_free_of_weight_decay():
     model = MODELS.build(cfg.model.backbone)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     names = {parameter: name for name, parameter in model.named_parameters()}
-    for group in wrapper.param_groups:
+    for group in wrapper.optimizer.param_groups:
         [parameter] = group['params']
         free = 'norm' in names[parameter]
         assert group['weight_decay'] == (0 if free else 0.05)

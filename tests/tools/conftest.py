@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from mmengine.logging import MMLogger
+from mmdet.visualization import DetLocalVisualizer
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.visualization import Visualizer
 
 ROOT = Path(__file__).resolve().parents[2]
 DET = ROOT / 'configs/det/mask_rcnn_uniformer_s.py'
@@ -49,8 +51,9 @@ def call(monkeypatch, capfd):
     """Run a tool's main() in this process: (exit code, what it printed)."""
 
     def run(name, *arguments):
-        # Its console handler would hold the stream of an earlier test.
-        MMLogger._instance_dict.clear()
+        # They would hold the stream and the folders of an earlier test.
+        for singleton in (MMLogger, MessageHub, Visualizer, DetLocalVisualizer):
+            singleton._instance_dict.clear()
         path = ROOT / 'tools' / f'{name}.py'
         spec = importlib.util.spec_from_file_location(f'tool_{name}', path)
         module = importlib.util.module_from_spec(spec)

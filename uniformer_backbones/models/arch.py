@@ -102,7 +102,7 @@ def find_arch(arch: str | Mapping[str, Any] | Arch) -> Arch:
                 f'the fields are {known}'
             )
         return Arch(**arch)
-    if arch not in ARCHS:
+    if not isinstance(arch, str) or arch not in ARCHS:
         raise ValueError(
             f'unknown arch {arch!r}; choose one of {", ".join(ARCHS)}, or give a dict'
         )

@@ -147,7 +147,9 @@ class UniFormer(BaseModule):
             attn_drop=attn_drop_rate,
             proj_drop=drop_rate,
         )
-        rates = iter(torch.linspace(0, drop_path_rate, sum(depths)).tolist())
+        rates = iter(
+            torch.linspace(0, drop_path_rate, sum(depths), device='cpu').tolist()
+        )
         for stage, dim, depth in zip(STAGES, dims, depths, strict=True):
             width = in_channels if stage == 1 else dims[stage - 2]
             self.add_module(
@@ -283,8 +285,8 @@ class UniFormer(BaseModule):
                 f'UniFormer with ndim={self.ndim} takes {layout} with '
                 f'C={self.in_channels}, got {tuple(x.shape)}'
             )
-        if x.shape[0] == 0:
-            raise ValueError(f'UniFormer got an empty batch: {tuple(x.shape)}')
+        if 0 in (x.shape[0], *x.shape[2:-2]):
+            raise ValueError(f'UniFormer got an empty batch or clip: {tuple(x.shape)}')
         if x.shape[-2] < MIN_SIZE or x.shape[-1] < MIN_SIZE:
             raise ValueError(
                 f'UniFormer needs height and width of at least {MIN_SIZE} '

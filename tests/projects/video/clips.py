@@ -34,7 +34,7 @@ def number_of(frame):
 def write_clip(
     path, frames=50, codec='libx264', gop=12, b_frames=2, size=SIZE, times=None, fps=25
 ):
-    """Write a numbered clip; ``times`` are time stamps in seconds, for variable rate."""
+    """Write a numbered clip; ``times`` in seconds give it a variable frame rate."""
     options = {'threads': '1'}
     if codec == 'libx264':
         options |= {'preset': 'veryfast', 'sc_threshold': '0'}

@@ -1,0 +1,213 @@
+"""Lists of videos and of frame folders, with repeated augmentation and fault policy."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from mmaction.datasets import RawframeDataset, VideoDataset
+from mmaction.registry import DATASETS
+
+from projects.common.errors import UserError
+from projects.video.faults import FaultLimitError, VideoFault, attach_faults
+from projects.video.labels import class_names, label_map
+
+TRIES = 100  # items that are tried in place of an unreadable one
+
+
+class _Clips:
+    """What both kinds of list share.
+
+    Args:
+        classes: class names, or the name of a list of :mod:`projects.video.labels`.
+        labels_in: list that the labels of the file are in, where that is another one
+            than ``classes``; they are mapped by name.
+        num_repeats: augmentations of each decoded clip. Above 1 an item is a list, and
+            the loader's ``collate_fn`` must be ``repeat_pseudo_collate``: the repeats
+            become neighbours in the batch, which grows by this factor.
+        strict: raise at the first unreadable file instead of replacing it.
+
+    Raises:
+        UserError: the list is missing or a line of it is no good.
+        FaultLimitError: strict, and a file cannot be read; or nothing can be read at all.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        classes: str | Sequence[str] | None = None,
+        labels_in: str | None = None,
+        num_repeats: int = 1,
+        strict: bool = False,
+        metainfo: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if num_repeats < 1 or (num_repeats > 1 and kwargs.get('test_mode')):
+            raise ValueError(
+                f'num_repeats={num_repeats}: at least 1, and 1 in test mode'
+            )
+        self.num_repeats, self.strict = num_repeats, strict
+        metainfo = dict(metainfo or {})
+        if classes is not None:
+            names = class_names(classes) if isinstance(classes, str) else classes
+            metainfo['classes'] = tuple(names)
+        self._labels: tuple[int, ...] | None = None
+        if labels_in is not None and labels_in != classes:
+            if not isinstance(classes, str):
+                raise ValueError('labels_in: classes must name a list to map to')
+            self._labels = label_map(labels_in, classes)
+        super().__init__(*args, metainfo=metainfo, **kwargs)
+
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline on an item, or on others until one can be read.
+
+        Which item takes the place of an unreadable one depends on its index alone.
+        """
+        faults: list[VideoFault] = []
+        for place in self._places(idx):
+            try:
+                sample = self._run(place)
+            except VideoFault as fault:
+                if self.strict:
+                    raise FaultLimitError(str(fault)) from None
+                faults.append(fault)
+                continue
+            if faults and sample is not None:
+                attach_faults(sample, faults)
+            return sample
+        raise FaultLimitError(
+            f'{self.ann_file}: {len(faults)} of its {len(self)} videos in a row cannot '
+            f'be read, the first is {faults[0]}'
+        )
+
+    def _places(self, idx: int) -> Iterator[int]:
+        """An index, then others far from it and from each other."""
+        count = len(self)
+        step = max(round(count * 0.618), 1)
+        while math.gcd(step, count) > 1:
+            step -= 1
+        return ((idx + k * step) % count for k in range(min(TRIES, count)))
+
+    def _run(self, idx: int) -> Any:
+        """Decode once, augment ``num_repeats`` times."""
+        results, transforms = self.get_data_info(idx), list(self.pipeline.transforms)
+        while transforms and 'imgs' not in results:
+            results = transforms.pop(0)(results)
+        samples = []
+        for repeat in range(self.num_repeats):
+            last = repeat == self.num_repeats - 1
+            sample = results if last else _copy(results)
+            samples.append(_apply(transforms, sample))
+        if None in samples:
+            return None
+        return samples[0] if self.num_repeats == 1 else samples
+
+    def _lines(self, fields: int, delimiter: str | None) -> Iterator[list[str]]:
+        """Lines of the list, split from the right: a name may hold the delimiter."""
+        path = Path(self.ann_file)
+        if not path.is_file():
+            raise UserError(f'{path}: no such list of videos')
+        text = path.read_text(encoding='utf-8').splitlines()
+        for number, line in enumerate(text, 1):
+            if not line.strip():
+                continue
+            parts = line.strip().rsplit(delimiter, fields - 1)
+            good = len(parts) == fields and all(_is_int(part) for part in parts[1:])
+            if not good:
+                shape = (delimiter or ' ').join(['name', '1', '2'][:fields])
+                raise UserError(
+                    f'{path}:{number}: expected a line like {shape!r}, not '
+                    f'{line.strip()!r}'
+                )
+            yield [parts[0], *self._mapped(parts[1:], f'{path}:{number}')]
+
+    def _mapped(self, numbers: list[str], where: str) -> list[str]:
+        """Check the label, the last number, and map it to the order of the classes."""
+        *others, label = numbers
+        classes = self.metainfo.get('classes')
+        count = len(self._labels or classes or ())
+        if count and not 0 <= int(label) < count:
+            raise UserError(f'{where}: label {label}, but there are {count} classes')
+        if self._labels is not None:
+            label = str(self._labels[int(label)])
+        return [*others, label]
+
+
+@DATASETS.register_module()
+class VideoListDataset(_Clips, VideoDataset):
+    """Video files: a line is a file name and a label.
+
+    Args:
+        ann_file: the list: ``name.mp4,label`` for Kinetics, ``Class/v.avi label`` for
+            UCF101.
+        pipeline: transforms, the first :class:`~projects.video.loading.SampleVideo`.
+        delimiter: what stands between name and label.
+        kwargs: those of ``_Clips`` and of mmaction2's ``VideoDataset``.
+
+    Raises:
+        UserError: the list is missing, or a line has another form or label.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        pipeline: list[dict[str, Any] | Callable[..., Any]],
+        delimiter: str = ',',
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(ann_file, pipeline, delimiter=delimiter, **kwargs)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        folder = Path(self.data_prefix.get('video') or '')
+        return [
+            {'filename': str(folder / name), 'label': int(label)}
+            for name, label in self._lines(2, self.delimiter)
+        ]
+
+
+@DATASETS.register_module()
+class FrameListDataset(_Clips, RawframeDataset):
+    """Folders of frames: a line is ``folder num_frames label``, as for HMDB51.
+
+    Args:
+        ann_file: the list.
+        pipeline: transforms; a sampler and
+            :class:`~projects.video.loading.ReadFrameFolder` come first.
+        filename_tmpl: name of a frame; Something-Something V1 has ``'{:05}.jpg'``.
+        start_index: number of the first frame.
+        kwargs: those of ``_Clips`` and of mmaction2's ``RawframeDataset``.
+
+    Raises:
+        UserError: the list is missing, or a line has another form or label.
+    """
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        folder = Path(self.data_prefix.get('img') or '')
+        return [
+            {
+                'frame_dir': str(folder / name),
+                'total_frames': int(frames),
+                'label': int(label),
+            }
+            for name, frames, label in self._lines(3, None)
+        ]
+
+
+def _apply(transforms: Sequence[Callable[[Any], Any]], sample: Any) -> Any:
+    for transform in transforms:
+        sample = transform(sample)
+        if sample is None:
+            return None
+    return sample
+
+
+def _copy(results: dict[str, Any]) -> dict[str, Any]:
+    """Copy that shares nothing with the original: transforms write in place."""
+    images = [image.copy() for image in results['imgs']]
+    others = {key: value for key, value in results.items() if key != 'imgs'}
+    return {**deepcopy(others), 'imgs': images}
+
+
+def _is_int(text: str) -> bool:
+    return text.strip().lstrip('-').isdigit()
