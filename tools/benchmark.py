@@ -43,7 +43,7 @@ def main() -> None:
     add('--dtype', choices=list(DTYPES), default='fp32', help='of ours')
     add('--reference-dtype', choices=list(DTYPES), default='fp32')
     add('--threads', type=int, default=1, help='CPU threads (default: 1)')
-    add('--seconds', type=float, default=20, help='for each workload, at least')
+    add('--seconds', type=float, default=5, help='for each workload, at least')
     add('--self-check', action='store_true', help='reference against itself: must be 1')
     add('--out', default='work_dirs/benchmark', help='folder of the CSV')
     add('--debug', action='store_true', help='show tracebacks of user errors')
@@ -63,7 +63,7 @@ def main() -> None:
             for workload in track(chosen, 'Measuring', transient=True)
         ]
         kinds = args.dtype if dtypes[0] == dtypes[1] else f'{dtypes[0]} / {dtypes[1]}'
-        show(results, f'{args.arch}, {device.type}, {kinds}: reference / ours')
+        show(results, f'{args.arch}, {device.type}, {kinds}; ms, MiB, reference / ours')
         path = Path(args.out) / csv_name(device, dtypes, args.quick)
         write_csv(results, path)
         print(path)

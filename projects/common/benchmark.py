@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
@@ -112,9 +113,10 @@ def compare(
     runs = [partial(step, model, x) for model in models]
     ours, theirs = [], []
     end = time.monotonic() + seconds
-    for run, scope in zip(runs, scopes, strict=True):
-        with scope():
-            run()  # warm-up
+    for run, scope, dtype in zip(runs, scopes, dtypes, strict=True):
+        if dtype != 'fp32':  # as which it has just run
+            with scope():
+                run()
     while len(ours) < MIN_PAIRS or (time.monotonic() < end and len(ours) < MAX_PAIRS):
         for run, scope, times in zip(runs, scopes, (ours, theirs), strict=True):
             with scope():
@@ -243,21 +245,22 @@ def _autocast(
 
 
 def show(results: Sequence[Result], title: str) -> None:
-    """Print the ratios."""
-    table = Table('workload', title=title)
-    for name in ('ours', 'reference', 'ratio', 'range', 'memory kept', 'ratio'):
-        table.add_column(name, justify='right')
+    """Print the ratios; times in milliseconds, memory in MiB."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column('workload', no_wrap=True)
+    for name in ('ours', 'reference', 'ratio', 'range', 'kept', 'ratio'):
+        table.add_column(name, justify='right', no_wrap=True)
     for result in results:
         memory = ('', '')
         if result.kept_ours is not None and result.kept_reference is not None:
-            pair = f'{result.kept_ours:.0f} / {result.kept_reference:.0f} MiB'
+            pair = f'{result.kept_ours:.0f}/{result.kept_reference:.0f}'
             memory = pair, f'{result.kept_reference / result.kept_ours:.2f}'
         table.add_row(
             result.workload,
-            f'{result.ours_ms:.1f} ms',
-            f'{result.reference_ms:.1f} ms',
+            f'{result.ours_ms:.0f}',
+            f'{result.reference_ms:.0f}',
             f'{result.ratio:.2f}',
-            f'{result.lowest:.2f} - {result.highest:.2f}',
+            f'{result.lowest:.2f}-{result.highest:.2f}',
             *memory,
         )
     Console(highlight=False).print(table)

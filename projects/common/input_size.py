@@ -73,6 +73,7 @@ def _find(cfg: Config, names: Sequence[str], *keys: str) -> Any:
 
 def _steps(dataset: Any) -> list[Any]:
     steps = transforms(dataset.get('pipeline', []))
+    steps += [step['sample'] for step in steps if isinstance(step.get('sample'), dict)]
     return [step for step in steps if isinstance(step.get('type'), str)]
 
 
@@ -106,7 +107,7 @@ def _classification(cfg: Config) -> tuple[int, ...]:
 
 
 def _video(cfg: Config) -> tuple[int, ...]:
-    names = ('SampleFrames', 'UniformSample', 'DenseSampleFrames')
+    names = ('SampleFrames', 'DenseSample', 'SegmentSample', 'DenseSampleFrames')
     per_clip = _find(cfg, names, 'clip_len') or 1
     clips = _find(cfg, names, 'num_clips') or 1
     frames = clips if cfg.model.type.endswith('Recognizer2D') else per_clip

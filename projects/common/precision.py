@@ -54,14 +54,15 @@ class Float32LossHook(Hook):
                 head.loss = _in_float32(head.loss)
 
 
-def _in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
-    def raised(value: Any) -> Any:
-        floating = isinstance(value, Tensor) and value.is_floating_point()
-        return value.float() if floating else value
+def _raised(value: Any) -> Any:
+    floating = isinstance(value, Tensor) and value.is_floating_point()
+    return value.float() if floating else value
 
+
+def _in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def loss(feats: Any, *args: Any, **kwargs: Any) -> Any:
-        feats = tree_map(raised, feats)
+        feats = tree_map(_raised, feats)
         device = next(
             t for t in torch.utils._pytree.tree_leaves(feats) if isinstance(t, Tensor)
         ).device.type
@@ -73,7 +74,10 @@ def _in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @HOOKS.register_module()
 class AutocastTestHook(Hook):
-    """Test under autocast; by itself mmengine tests in float32.
+    """Test with the backbone under autocast; by itself mmengine tests in float32.
+
+    Necks and heads stay in float32: evaluators turn what they give into NumPy arrays,
+    which know no bfloat16.
 
     Args:
         dtype: ``'bfloat16'`` or ``'float16'``.
@@ -83,12 +87,12 @@ class AutocastTestHook(Hook):
         self.dtype = getattr(torch, dtype)
 
     def before_test(self, runner: Runner) -> None:
-        """Wrap ``test_step`` of the model, once."""
-        if 'test_step' not in vars(runner.model):
-            device = next(runner.model.parameters()).device.type
-            runner.model.test_step = torch.autocast(device, self.dtype)(
-                runner.model.test_step
-            )
+        """Wrap ``forward`` of the model's backbone, once."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if 'forward' not in vars(model.backbone):
+            device = next(model.parameters()).device.type
+            inside = torch.autocast(device, self.dtype)(model.backbone.forward)
+            model.backbone.forward = lambda x: tree_map(_raised, inside(x))
 
 
 def use_test_precision(cfg: Config, amp: str | None) -> None:

@@ -30,7 +30,7 @@ class _Clips:
 
     Raises:
         UserError: the list is missing or a line of it is no good.
-        FaultLimitError: strict, and a file cannot be read; or nothing can be read at all.
+        FaultLimitError: strict, and a file cannot be read; or none of many can.
     """
 
     def __init__(

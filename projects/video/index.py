@@ -86,6 +86,21 @@ def read_index(path: str | Path) -> VideoIndex:
         raise _unopened(path) from None
 
 
+def check_opens(path: str | Path) -> None:
+    """Check that a file exists, opens and has pictures, no more.
+
+    Raises:
+        VideoFault: it does not.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        with av.open(str(path)) as container:
+            video_stream(path, container)
+    except (av.FFmpegError, ValueError):
+        raise _unopened(path) from None
+
+
 def video_stream(path: Path, container: av.container.InputContainer) -> av.VideoStream:
     """The stream to decode, with one thread.
 

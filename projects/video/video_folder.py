@@ -53,9 +53,7 @@ def find_lists(root: str | Path, out: Path | None = None) -> VideoLists:
     """
     root = Path(root)
     if not root.is_dir():
-        raise UserError(
-            f'{root}: no such folder; expected\n{LAYOUT.format(root=root)}'
-        )
+        raise UserError(f'{root}: no such folder; expected\n{LAYOUT.format(root=root)}')
     if (root / 'train.csv').is_file():
         return _ready_lists(root)
     val_folder = next((root / n for n in VAL_NAMES if (root / n).is_dir()), None)
@@ -99,9 +97,7 @@ def _classes(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(part.name for part in parts if find_videos(part)))
 
 
-def _videos(
-    root: Path, folder: Path, classes: Sequence[str]
-) -> list[tuple[str, int]]:
+def _videos(root: Path, folder: Path, classes: Sequence[str]) -> list[tuple[str, int]]:
     """Names relative to the root, with the label of their class folder."""
     return [
         (path.relative_to(root).as_posix(), label)

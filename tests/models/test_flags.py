@@ -131,7 +131,6 @@ def test_drop_path_grows_linearly_over_all_blocks(ndim):
     blocks = [b for s in (1, 2, 3, 4) for b in getattr(model, f'blocks{s}')]
     assert type(blocks[0].drop_path) is nn.Identity
     rates = [block.drop_path.drop_prob for block in blocks[1:]]
-    # linspace(0, 0.6, 7)
     assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     plain = UniFormer(TINY, ndim)
     assert not [m for m in plain.modules() if isinstance(m, DropPath)]

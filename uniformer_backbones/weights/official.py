@@ -138,7 +138,7 @@ def _match(
             misfits.append((key, what))
         else:  # another task's head or norm, or another number of classes
             report.dropped.append(key)
-    for place in target.keys() - taken.keys():
+    for place in (name for name in target if name not in taken):
         key = place.removeprefix(prefix)
         ours = place.startswith(prefix) and is_backbone_key(key)
         if ours and not OPTIONAL.match(key):

@@ -20,12 +20,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from .clips import write_kinetics
 from .coco import write_coco
 from .scene import WORLD_VERSION
 
 # One entry per layout. A writer takes the folder to fill, then parameters that json
 # can say, each with a default, and the keyword ``track``.
-WRITERS: Mapping[str, Callable[..., Path]] = MappingProxyType({'coco': write_coco})
+WRITERS: Mapping[str, Callable[..., Path]] = MappingProxyType(
+    {'coco': write_coco, 'kinetics': write_kinetics}
+)
 MARKER = 'world.json'
 STALE_SECONDS = 24 * 3600
 
