@@ -1,20 +1,17 @@
 """Predict images or videos with a trained model.
 
     python tools/infer.py CONFIG CHECKPOINT photo.jpg folder/ --out predictions
-    python tools/infer.py POSE_CONFIG CHECKPOINT folder/ --out predictions \\
-        --det DET_CONFIG --det-checkpoint DET_CHECKPOINT
 
+For poses, add --det DET_CONFIG --det-checkpoint FILE to look at each person's box.
 Writes DIR/predictions.json, with one entry for each input, and DIR/pictures. Inputs
 that cannot be read are skipped, counted and listed. Works for configs of every task:
 the config's library and test pipeline decide.
 """
 
 import sys
-import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
 
 import uniformer_backbones  # noqa: F401 - makes the OpenMMLab wheels importable
 from projects.common.errors import report_errors

@@ -22,7 +22,8 @@ from torch import nn
 from projects.common.errors import UserError, describe
 from projects.common.media import InputError, find_files
 from projects.common.options import read_config
-from projects.common.predictors import PREDICTORS, Predictor, Settings
+from projects.common.predictor import Predictor, Settings
+from projects.common.predictors import PREDICTORS
 from projects.common.results import print_places
 from projects.common.task import datasets, set_everywhere
 from uniformer_backbones.compat.checkpoint import read_checkpoint
@@ -86,6 +87,9 @@ def build_predictor(cfg: Config, args: argparse.Namespace) -> Predictor:
     with _silence():
         predictor = kind(cfg, settings)
     check_weights(predictor.model, checkpoint, args.checkpoint)
+    if settings.detector is not None and predictor.detector is not None:
+        path = args.det_checkpoint
+        check_weights(predictor.detector, _read(path), path)
     return predictor
 
 
@@ -264,7 +268,8 @@ def _unique_names(files: Iterable[Path]) -> dict[Path, str]:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Keep the libraries' warnings, which nobody here can act on, off the console."""
-    MMLogger.get_instance('infer', log_level=logging.ERROR)
+    if not MMLogger.check_instance_created('infer'):
+        MMLogger.get_instance('infer', log_level=logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         yield

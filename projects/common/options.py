@@ -56,6 +56,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar='SIDE',
         help='a short run on small images of that short side; a demo always is',
     )
+    parser.add_argument('--steps', type=int, help='optimizer steps of a short run')
     parser.add_argument(
         '--amp',
         choices=['bf16', 'fp16'],
@@ -109,7 +110,9 @@ def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
     elif args.data:
         need_task(cfg, '--data').use_folder(cfg, Path(args.data))
     if args.demo or args.quick is not None:
-        need_task(cfg, '--quick').shrink(cfg, args.quick or None)
+        need_task(cfg, '--quick').shrink(cfg, args.quick or None, args.steps)
+    elif args.steps is not None:
+        raise UserError('--steps: is for short runs; add --quick or --demo')
     cfg.work_dir = (
         args.work_dir
         or cfg.get('work_dir')

@@ -4,115 +4,22 @@ The inferencers come from the libraries; here they get a config without what inf
 does not need, and what they give becomes plain data.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
-from dataclasses import dataclass
-from io import StringIO
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.registry import DefaultScope
 from numpy import ndarray
-from torch import nn
 
-from projects.common.media import IMAGES, VIDEOS, read_frames, read_image
-from projects.common.overlays import draw_poses, draw_scores, draw_segments, frame_strip
+from projects.common.media import VIDEOS, read_frames, read_image
+from projects.common.overlays import draw_poses, draw_segments, frame_strip
 from projects.common.pictures import draw_instances
+from projects.common.predictor import Predictor, encode_mask, plain, plain_list
 
-TOP = 5
 STRIP_FRAMES = 8
-
-
-@dataclass
-class Settings:
-    """What a predictor needs to know beside the config.
-
-    Attributes:
-        checkpoint: file with the weights.
-        classes: name of each class, as far as known.
-        device: where to run.
-        threshold: lowest score that counts.
-        folder: where files beside the json go.
-        detector: pose only: config, checkpoint and class of the boxes, ``None`` for
-            the whole image.
-    """
-
-    checkpoint: str
-    classes: Sequence[str]
-    device: str
-    threshold: float
-    folder: Path
-    detector: tuple[str, str, int] | None = None
-
-
-class Predictor(ABC):
-    """Predicts one input at a time.
-
-    Attributes:
-        suffixes: of the files it reads out of a folder.
-        model: the model with its weights.
-    """
-
-    scope: str
-    suffixes = IMAGES
-
-    def __init__(self, cfg: Config, settings: Settings) -> None:
-        self.settings = settings
-        with self._scope(), redirect_stdout(StringIO()):
-            self.inferencer = self.build(cfg)
-        self.inferencer.show_progress = False
-
-    def predict(self, path: Path, name: str) -> tuple[dict[str, Any], ndarray]:
-        """Data for the json, and a picture.
-
-        Args:
-            path: the input.
-            name: its file name in the output folder, without suffix.
-        """
-        with self._scope(), torch.no_grad():
-            return self.look(path, name)
-
-    def _scope(self) -> Any:
-        return DefaultScope.overwrite_default_scope(self.scope)
-
-    @property
-    def model(self) -> nn.Module:
-        return self.inferencer.model
-
-    @abstractmethod
-    def build(self, cfg: Config) -> Any:
-        """Make the library's inferencer."""
-
-    @abstractmethod
-    def look(self, path: Path, name: str) -> tuple[dict[str, Any], ndarray]:
-        """What :meth:`predict` does, inside the library's scope."""
-
-    def class_name(self, label: int) -> str:
-        """Name of a class, or its number where the names are unknown."""
-        known = self.settings.classes
-        return str(known[label]) if label < len(known) else f'class {label}'
-
-    def rank(
-        self, scores: Sequence[float], image: ndarray
-    ) -> tuple[dict[str, Any], ndarray]:
-        """The classes with the highest scores, highest first; and written on it."""
-        values = np.asarray(scores, float)
-        top = [
-            {
-                'class': self.class_name(int(label)),
-                'label': int(label),
-                'score': _number(values[label]),
-            }
-            for label in np.argsort(-values, kind='stable')[:TOP]
-        ]
-        lines = [(item['class'], item['score']) for item in top]
-        return {**top[0], 'top': top}, draw_scores(image, lines)
 
 
 class Detector(Predictor):
@@ -138,8 +45,8 @@ class Detector(Predictor):
             thing = {
                 'class': self.class_name(label),
                 'label': label,
-                'score': _number(found.scores[i]),
-                'box': _numbers(found.bboxes[i]),
+                'score': plain(found.scores[i]),
+                'box': plain_list(found.bboxes[i]),
             }
             if masks is not None:
                 thing['mask'] = encode_mask(masks[i])
@@ -176,7 +83,7 @@ class Segmenter(Predictor):
         seen, counts = np.unique(labels, return_counts=True)
         names = [self.class_name(i) for i in range(int(seen.max()) + 1)]
         shares = [
-            {'class': names[label], 'label': int(label), 'share': _number(share)}
+            {'class': names[label], 'label': int(label), 'share': plain(share)}
             for label, share in zip(seen, counts / labels.size, strict=True)
         ]
         data = {'mask': str(file.relative_to(self.settings.folder)), 'classes': shares}
@@ -227,7 +134,11 @@ class Recognizer(Predictor):
     def look(self, path: Path, name: str) -> tuple[dict[str, Any], ndarray]:
         frames = read_frames(path, STRIP_FRAMES)
         found = self.inferencer(str(path))['predictions'][0]
-        return self.rank(found['pred_scores'], frame_strip(frames))
+        scores = np.asarray(found['pred_scores'])
+        if scores.min() < 0 or abs(scores.sum() - 1) > 1e-3:  # logits, mean of views
+            scores = np.exp(scores - scores.max())
+            scores /= scores.sum()
+        return self.rank(scores, frame_strip(frames))
 
 
 class PoseEstimator(Predictor):
@@ -254,15 +165,18 @@ class PoseEstimator(Predictor):
 
     def look(self, path: Path, name: str) -> tuple[dict[str, Any], ndarray]:
         image = read_image(path)
-        result = next(self.inferencer(image, return_datasamples=True))
+        sure = {'bbox_thr': self.settings.threshold}
+        result = next(self.inferencer(image, return_datasamples=True, **sure))
         found = result['predictions'][0].pred_instances
+        if self.detector is not None and _is_whole(found, image):
+            found = found[:0]  # mmpose takes the whole image where nobody was found
         points, scores = np.asarray(found.keypoints), np.asarray(found.keypoint_scores)
         meta = self.model.dataset_meta
         people = [
             {
-                'box': _numbers(np.asarray(found.bboxes[i]).reshape(-1)[:4]),
-                'box_score': _number(found.bbox_scores[i]),
-                'score': _number(scores[i].mean()),
+                'box': plain_list(np.asarray(found.bboxes[i]).reshape(-1)[:4]),
+                'box_score': plain(found.bbox_scores[i]),
+                'score': plain(scores[i].mean()),
                 'keypoints': self._keypoints(points[i], scores[i], meta),
             }
             for i in range(len(points))
@@ -277,31 +191,21 @@ class PoseEstimator(Predictor):
         return [
             {
                 'name': str(names.get(i, i)),
-                'x': _number(point[0]),
-                'y': _number(point[1]),
-                'score': _number(score),
+                'x': plain(point[0]),
+                'y': plain(point[1]),
+                'score': plain(score),
             }
             for i, (point, score) in enumerate(zip(points, scores, strict=True))
         ]
+
+
+def _is_whole(found: Any, image: ndarray) -> bool:
+    height, width = image.shape[:2]
+    box = np.asarray(found.bboxes).reshape(-1).tolist()
+    return box == [0, 0, width, height] and float(found.bbox_scores[0]) == 1
 
 
 PREDICTORS = {
     kind.scope: kind
     for kind in (Detector, Segmenter, Classifier, Recognizer, PoseEstimator)
 }
-
-
-def encode_mask(mask: ndarray) -> dict[str, Any]:
-    """COCO's run-length encoding of a ``(H, W)`` bool mask, as plain data."""
-    from pycocotools import mask as coco
-
-    code = coco.encode(np.asfortranarray(mask, np.uint8))
-    return {'size': list(code['size']), 'counts': code['counts'].decode()}
-
-
-def _number(value: Any) -> float:
-    return round(float(value), 4)
-
-
-def _numbers(values: ndarray) -> list[float]:
-    return [round(float(value), 2) for value in values]

@@ -45,12 +45,13 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def shrink(self, cfg: Config, side: int | None) -> None:
+    def shrink(self, cfg: Config, side: int | None, steps: int | None) -> None:
         """Turn a config into a short run on small images; never another model.
 
         Args:
             cfg: a config whose data exist.
             side: short side of the images in pixels; ``None`` for the task's own.
+            steps: optimizer steps of the run; ``None`` for the task's own.
         """
 
     @abstractmethod

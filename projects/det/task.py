@@ -67,7 +67,7 @@ class Detection(Task):
             set_everywhere(cfg.get(name), 'ann_file', str(val.annotations))
         set_everywhere(cfg.model, 'num_classes', len(train.classes))
 
-    def shrink(self, cfg: Config, side: int | None) -> None:
+    def shrink(self, cfg: Config, side: int | None, steps: int | None) -> None:
         """Small images, few proposals, a short schedule; the same model."""
         side = side or QUICK_SIDE
         for split in ('train', 'val', 'test'):
@@ -80,7 +80,7 @@ class Detection(Task):
         cfg.model.backbone.update(drop_path_rate=0.0, with_cp=False)
         annotations = datasets(cfg, 'train')[0]['ann_file']
         images = len(read_annotations(Path(annotations))['images'])
-        epochs = repeat_dataset(cfg, images, QUICK_BATCH, QUICK_STEPS)
+        epochs = repeat_dataset(cfg, images, QUICK_BATCH, steps or QUICK_STEPS)
         cfg.train_cfg = ConfigDict(
             type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=epochs
         )

@@ -1,9 +1,10 @@
 """Transforms that read frames: of a video file, or of a folder of pictures."""
 
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
-from mmaction.datasets.transforms import RawFrameDecode
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
@@ -52,27 +53,43 @@ class SampleVideo(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class ReadFrameFolder(RawFrameDecode):
-    """mmaction2's ``RawFrameDecode``, with faults told as :class:`VideoFault`.
+class ReadFrameFolder(BaseTransform):
+    """Read the sampled frames of a folder of pictures.
+
+    In place of mmaction2's ``RawFrameDecode``, which ends the run where a picture is
+    missing or damaged, and does not say which.
+
+    Shape:
+        Reads ``frame_dir``, ``filename_tmpl``, ``frame_inds``; writes ``imgs``, a list
+        of arrays ``(H, W, 3)`` uint8 RGB, ``img_shape`` and ``original_shape``.
 
     Raises:
-        VideoFault: a picture is missing or damaged.
+        VideoFault: a picture is missing or damaged, or of another size.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        folder = results['frame_dir']
-        try:
-            results = super().transform(results)
-        except FileNotFoundError as error:
-            what = f'no such file: {error.filename}' if error.filename else str(error)
-            raise VideoFault('missing', folder, what) from None
-        except (AttributeError, ValueError, OSError) as error:
-            raise VideoFault('corrupt', folder, f'first frame: {error}') from None
-        for number, image in zip(results['frame_inds'], results['imgs'], strict=True):
-            if image is None:
-                name = results['filename_tmpl'].format(number)
-                raise VideoFault('corrupt', folder, f'{name} cannot be decoded')
-        return results
+        folder, template = results['frame_dir'], results['filename_tmpl']
+        offset = results.get('offset', 0)
+        names = [template.format(n + offset) for n in results['frame_inds']]
+        images = {name: _read_picture(folder, name) for name in dict.fromkeys(names)}
+        if len({image.shape for image in images.values()}) > 1:
+            raise VideoFault('corrupt', folder, 'its pictures differ in size')
+        results['imgs'] = list(np.stack([images[name] for name in names]))
+        return _with_shape(results)
+
+
+def _read_picture(folder: str, name: str) -> np.ndarray:
+    """Picture ``(H, W, 3)`` uint8 RGB, as it is stored: no rotation by metadata."""
+    path = Path(folder) / name
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError:
+        raise VideoFault('missing', folder, f'no {name} in it') from None
+    image = cv2.imdecode(data, flags) if data.size else None
+    if image is None:
+        raise VideoFault('corrupt', folder, f'{name} cannot be decoded')
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
 def _with_shape(results: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-
 from projects.common.errors import UserError
 from projects.video.annotations import (
     Entry,

@@ -118,7 +118,7 @@ def test_cascade_box_heads_are_the_official_ones():
 def test_a_leaf_trains_one_step_and_predicts(path, world):
     cfg = read(path)
     TASK.use_folder(cfg, world)
-    TASK.shrink(cfg, 64)
+    TASK.shrink(cfg, 64, None)
     cfg.model.backbone.init_cfg = None
     if cfg.model.type == 'CascadeRCNN':  # the Runner does this in a single process
         for head in cfg.model.roi_head.bbox_head:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.fixtures import read
-from tests.tiny import assert_same, make, make_dense, make_input
+from tests.tiny import TINY, assert_same, make, make_dense, make_input
 from tests.weights.files import assert_unchanged, random_weights, snapshot
 from uniformer_backbones import UniFormer, inflate_state_dict, load_official
 from uniformer_backbones.weights import inflate_kernel
@@ -24,7 +24,7 @@ def test_center_puts_the_kernel_at_the_middle_frame(frames, middle):
     kernel = torch.randn(4, 3, 2, 2)
     inflated = inflate_kernel(kernel, frames, 'center')
     assert torch.equal(inflated[:, :, middle], kernel)
-    assert inflated.abs().sum() == kernel.abs().sum()
+    assert torch.count_nonzero(inflated) == torch.count_nonzero(kernel)
 
 
 @pytest.mark.parametrize('mode', ['average', 'center'])
@@ -71,10 +71,7 @@ def test_loading_inflates_as_the_function_does(mode):
     for key in report.loaded + report.inflated:
         assert torch.equal(state[key], inflated[key]), key
     assert 'blocks1.0.gamma_1' in report.inflated
-    assert report.dropped == ['head.weight', 'head.bias'] or set(report.dropped) == {
-        'head.weight',
-        'head.bias',
-    }
+    assert sorted(report.dropped) == ['head.bias', 'head.weight']
 
 
 def test_average_is_the_default():
@@ -150,9 +147,8 @@ def test_still_clip_equals_image_under_center_inflation(options, frames):
     shared = {
         key: value for key, value in options.items() if not clips_only & {key, value}
     }
-    image, clip = make_dense(2, **shared), make_dense(3, **options)
-    if options.get('attention') == 'divided':
-        clip._reset_parameters()
+    dense = {'out_indices': (0, 1, 2, 3), 'out_norm': 'layer', 'window_size': 3}
+    image, clip = make_dense(2, **shared), UniFormer(TINY, 3, **dense, **options).eval()
     load_official(clip, image.state_dict(), inflate='center')
     x = make_input(2)
     expected = tuple(still(out, (frames + 1) // 2) for out in image(x))

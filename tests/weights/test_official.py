@@ -195,8 +195,7 @@ def test_report_says_in_one_line_what_happened(monkeypatch):
     lines = []
     monkeypatch.setattr(official, 'print_log', lambda text, **_: lines.append(text))
     report = load_official(make_dense(3), random_weights(2))
-    # 2 + 2 BatchNorms of 5 entries in local blocks, 4 LayerNorms in embeddings, ...
-    # counted on the file: all but norm (5) and head (2).
+    # Of the file, the BatchNorm's five entries and the head's two have no place.
     taken = len(random_weights(2)) - 7
     text = str(report)
     assert text.startswith(f'{taken} tensors taken ({len(report.inflated)} inflated); ')

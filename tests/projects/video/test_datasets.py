@@ -5,7 +5,7 @@ import pytest
 from mmaction.registry import DATASETS, TRANSFORMS
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import FUNCTIONS
+from mmengine.registry import FUNCTIONS, DefaultScope
 from torch.utils.data import DataLoader
 
 import projects.video  # noqa: F401 - registers
@@ -31,6 +31,12 @@ class Spoil(BaseTransform):
             image[-1, -1] = mark % 251
         results['mark'] = mark
         return results
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield
 
 
 @pytest.fixture(scope='module')
@@ -117,7 +123,9 @@ def test_repeats_share_the_decoded_clip_and_nothing_else(root, build):
 def test_repeats_are_neighbours_in_a_doubled_batch(root, build):
     collate = FUNCTIONS.get('repeat_pseudo_collate')
     data = build(root, num_repeats=2)
-    batch = next(iter(DataLoader(data, batch_size=3, num_workers=2, collate_fn=collate)))
+    batch = next(
+        iter(DataLoader(data, batch_size=3, num_workers=2, collate_fn=collate))
+    )
     labels = [int(sample.gt_label) for sample in batch['data_samples']]
     assert labels == [0, 0, 1, 1, 2, 2]
     assert len(batch['inputs']) == 6
@@ -144,7 +152,8 @@ def test_class_names_and_label_order(root):
     data = videos(root, classes='k400')
     assert data.metainfo['classes'][:2] == ('riding a bike', 'marching')
     data = videos(root, classes='k400', labels_in='k400_alphabetical')
-    names = [data.metainfo['classes']X
+    labels = [data.get_data_info(i)['label'] for i in range(3)]
+    names = [data.metainfo['classes'][label] for label in labels]
     assert names == ['abseiling', 'air drumming', 'answering questions']
     data = videos(root, classes=['x', 'y', 'z'])
     assert data.metainfo['classes'] == ('x', 'y', 'z')

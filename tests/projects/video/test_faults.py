@@ -7,6 +7,7 @@ import torch
 from mmaction.registry import DATASETS
 from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -41,6 +42,12 @@ class Toy(BaseModel):
     def forward(self, inputs, data_samples=None, mode='tensor'):
         self.seen += [sample.filename for sample in data_samples]
         return {'loss': self.weight.sum() * len(inputs)}
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield
 
 
 @pytest.fixture(scope='module')
@@ -124,7 +131,7 @@ def test_run_stops_above_a_share(root, tmp_path):
         run(root, tmp_path, max_share=0.1)
     text = str(caught.value)
     assert '\n' not in text
-    assert text.startswith(f'3 of the 20 train videos cannot be read, more than 10%')
+    assert text.startswith('4 of the 20 train videos cannot be read, more than 10%')
     assert str(root / 'empty.mp4') in text
     assert isinstance(caught.value, UserError)  # so the tools end in a line and exit 2
 
