@@ -80,9 +80,8 @@ def run_tool():
             [*command, *map(str, arguments)],
             capture_output=True,
             text=True,
-            timeout=600,
             check=False,
-            **options,
+            **{'timeout': 600, **options},
         )
 
     return run

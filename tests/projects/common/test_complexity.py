@@ -186,6 +186,17 @@ def test_model_that_needs_values_runs_on_the_cpu(monkeypatch):
             ],
             (8, 256, 256),
         ),
+        (
+            'mmaction',
+            [
+                {
+                    'type': 'SampleVideo',
+                    'sample': {'type': 'DenseSample', 'clip_len': 16},
+                },
+                {'type': 'CenterCrop', 'crop_size': 160},
+            ],
+            (16, 160, 160),
+        ),
     ],
 )
 def test_default_size_is_that_of_the_test_pipeline(scope, pipeline, size):
