@@ -39,7 +39,8 @@ def main() -> None:
         cfg = read_config(args.config)
         prepare(cfg, args)
         runner = build_runner(cfg, args.compile)
-    with report_errors(args.debug, RUN_MISTAKES):
+    goes_on = 'stopped; the same command with --resume goes on from the last checkpoint'
+    with report_errors(args.debug, RUN_MISTAKES, interrupted=goes_on):
         runner.train()
         show_results(runner, drawn=args.demo)
 

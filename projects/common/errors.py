@@ -29,7 +29,9 @@ class UserError(ValueError):
 
 @contextmanager
 def report_errors(
-    debug: bool, mistakes: tuple[type[Exception], ...] = MISTAKES
+    debug: bool,
+    mistakes: tuple[type[Exception], ...] = MISTAKES,
+    interrupted: str = 'stopped',
 ) -> Iterator[None]:
     """Turn a mistake into a message on stderr and exit code 2.
 
@@ -37,6 +39,7 @@ def report_errors(
         debug: let the traceback through instead.
         mistakes: what counts as the user's mistake here; while a config is read and a
             model is built that is wide, in the middle of a training run narrow.
+        interrupted: what to say after Ctrl-C.
 
     Raises:
         SystemExit: with code 2 for a mistake, 130 after an interrupt.
@@ -46,7 +49,7 @@ def report_errors(
     except KeyboardInterrupt:
         if debug:
             raise
-        _say('stopped; the same command with --resume goes on from the last checkpoint')
+        _say(interrupted)
         sys.exit(130)
     except mistakes as error:
         if debug:

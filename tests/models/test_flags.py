@@ -110,6 +110,13 @@ def test_dropouts_reach_their_places(ndim):
     assert [m.attn_drop for m in attentions] == [0.2] * 5
 
 
+def test_dropout_of_embeddings_follows_the_first_alone(ndim):
+    model, calls = UniFormer(TINY, ndim, drop_rate=0.1), []
+    model.pos_drop.register_forward_hook(lambda *args: calls.append(args[-1].shape[-1]))
+    model(make_input(ndim))
+    assert calls == [16]
+
+
 @pytest.mark.parametrize('rate', ['drop_rate', 'attn_drop_rate', 'drop_path_rate'])
 def test_random_regularisation_acts_in_training_only(ndim, rate):
     model = make_dense(ndim, **{rate: 0.5})

@@ -6,6 +6,13 @@ missing from the mmaction2 wheel (``mmaction_drn``), and checkpoints that PyTorc
 restricted unpickler refuses or that would run text stored in them (``checkpoint``).
 """
 
+import warnings
+
+with warnings.catch_warnings():
+    # mmengine imports it; what it says is for mmengine's authors.
+    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
+    import mmengine  # noqa: F401
+
 from .checkpoint import install_checkpoint_loader, read_checkpoint
 from .mmaction_drn import install_drn_stub
 from .mmcv_ext import install_mmcv_ops

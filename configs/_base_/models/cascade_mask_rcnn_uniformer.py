@@ -8,7 +8,6 @@ _base_ = 'mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py'
 
 box_heads = [
     dict(
-        _delete_=True,
         type='ConvFCBBoxHead',
         num_shared_convs=4,
         num_shared_fcs=1,
