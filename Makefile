@@ -20,9 +20,10 @@ demo: install  ## train, evaluate and draw Mask R-CNN UniFormer-S on generated i
 	$(PY) tools/train.py configs/det/mask_rcnn_uniformer_s.py --demo
 test: install  ## the fast tests
 	$(PYTEST) -m "not slow and not gpu and not weights"
-test-slow: install  ## the others; pytest's code 5 says that there are none
-	$(PYTEST) -m "slow or gpu or weights" || [ $$? -eq 5 ]
-test-all: test test-slow
+test-slow: install  ## more than seconds each, without photographs; 5: there are none
+	$(PYTEST) -m "slow and not weights" || [ $$? -eq 5 ]
+test-all: test test-slow  ## everything: gpu, weights and photographs where they are
+	$(PYTEST) -m "gpu or weights" || [ $$? -eq 5 ]
 format: install
 	$(PY) -m ruff check --fix-only --quiet .
 	$(PY) -m ruff format .

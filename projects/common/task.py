@@ -106,11 +106,13 @@ def datasets(cfg: Config, split: str) -> list[Any]:
     return found
 
 
-def repeat_dataset(cfg: Config, length: int, batch: int, steps: int) -> int:
-    """Repeat a small training set so that a run of some steps has few epochs.
+def fit_to_steps(cfg: Config, length: int, batch: int, steps: int) -> int:
+    """Make a run of about some steps last one to three epochs.
+
+    A small training set is repeated, a large one cut.
 
     Args:
-        cfg: the config; its training set is wrapped in RepeatDataset if that is small.
+        cfg: the config; its training set is wrapped in RepeatDataset or cut.
         length: number of its samples.
         batch: samples a step.
         steps: optimizer steps of the whole run.
@@ -118,7 +120,12 @@ def repeat_dataset(cfg: Config, length: int, batch: int, steps: int) -> int:
     Returns:
         Epochs that make about that many steps.
     """
-    times = max(1, round(batch * steps / 3 / length))
+    wanted = batch * steps
+    if length > wanted:
+        for dataset in datasets(cfg, 'train'):
+            dataset.indices = wanted
+        return 1
+    times = max(1, round(wanted / 3 / length))
     if times > 1:
         loader = cfg.train_dataloader
         loader.dataset = ConfigDict(

@@ -18,7 +18,7 @@ from projects.common.pictures import draw_instances, side_by_side
 from projects.common.task import (
     Task,
     datasets,
-    repeat_dataset,
+    fit_to_steps,
     set_everywhere,
     transforms,
 )
@@ -80,7 +80,7 @@ class Detection(Task):
         cfg.model.backbone.update(drop_path_rate=0.0, with_cp=False)
         annotations = datasets(cfg, 'train')[0]['ann_file']
         images = len(read_annotations(Path(annotations))['images'])
-        epochs = repeat_dataset(cfg, images, QUICK_BATCH, steps or QUICK_STEPS)
+        epochs = fit_to_steps(cfg, images, QUICK_BATCH, steps or QUICK_STEPS)
         cfg.train_cfg = ConfigDict(
             type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=epochs
         )

@@ -12,6 +12,7 @@ OPTIONS = ('--quick', 320, '--steps', 150, '--init', 'none')
 
 
 @pytest.mark.slow
+@pytest.mark.weights
 @pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason='no photographs here')
 def test_training_set_ap50_is_above_09_on_four_photographs(run_tool, tmp_path):
     """The command of configs/det/README.md."""
