@@ -100,7 +100,7 @@ def show_broken(checks: list[Check]) -> None:
     broken = [check for check in checks if check.kind]
     kinds = sorted({check.kind for check in broken})
     text = ', '.join(f'{sum(c.kind == kind for c in broken)} {kind}' for kind in kinds)
-    _console().print(f'{len(checks)} checked, {len(broken)} broken {text}'.rstrip())
+    _console().print(f'{len(checks)} checked, {len(broken)} broken: {text or "none"}')
     for check in broken[:SHOWN]:
         _console().print(f'  {check.kind}: {check.name} ({check.what})')
 

@@ -84,6 +84,8 @@ class _Clips:
     def _places(self, idx: int) -> Iterator[int]:
         """An index, then others far from it and from each other."""
         count = len(self)
+        if not -count <= idx < count:  # which also ends a loop over the dataset
+            raise IndexError(f'{self.ann_file} has {count} videos, no number {idx}')
         step = max(round(count * 0.618), 1)
         while math.gcd(step, count) > 1:
             step -= 1

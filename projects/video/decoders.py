@@ -267,7 +267,7 @@ def _all_frames(
 
 def _to_rgb(frame: av.VideoFrame) -> np.ndarray:
     """Frame as ``(H, W, 3)`` uint8 RGB, turned upright."""
-    return _upright(frame.to_ndarray(format='rgb24'), frame.rotation)
+    return _upright(frame.to_ndarray(format='rgb24', threads=1), frame.rotation)
 
 
 def _upright(image: np.ndarray, degrees: float) -> np.ndarray:

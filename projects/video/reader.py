@@ -93,6 +93,9 @@ def check_backend(backend: str) -> None:
         raise UserError(f'backend {backend!r}: choose one of {", ".join(READERS)}')
     try:
         import_module(MODULES.get(backend, 'av'))
+        # Imports without FFmpeg as well, for the sake of its image decoders.
+        if backend == 'torchcodec' and not _has_ffmpeg():
+            raise OSError('no FFmpeg')
     except (ImportError, OSError, RuntimeError) as error:
         raise UserError(_unavailable(backend, error)) from None
 
@@ -107,6 +110,12 @@ def working_backends() -> list[str]:
             continue
         names.append(name)
     return names
+
+
+def _has_ffmpeg() -> bool:
+    """Whether torchcodec found the libraries; older releases do not import then."""
+    module = import_module('torchcodec')
+    return getattr(module, 'ffmpeg_major_version', 'unknown') is not None
 
 
 def _unavailable(backend: str, error: Exception) -> str:

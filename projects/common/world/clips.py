@@ -1,17 +1,19 @@
-"""The world in motion: clips whose class is how the things move, in Kinetics' layout.
+"""The world in motion: clips whose class is how the picture moves, as Kinetics lists.
 
-Each thing has a place across, a place down, a size and an angle. In a clip one of the
-four runs steadily one way, and starts again at the other end when it arrives; the other
-three sway to and fro. Every one of them is uniform over its range in every single
-frame, whatever the class: no frame by itself tells the class, only their order does.
-Classes come in pairs that are each other played backwards.
+A clip looks at a wide scene and moves over it in one of eight ways. It is a film of a
+few shots: now and then it cuts to another place, angle and size, and moves on in the
+same way. In every single frame place, angle and size are uniform, whatever the class:
+no frame by itself tells the class, and because of the cuts neither do the frames in
+another order. Classes come in pairs that are each other played backwards.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 
+import cv2
 import numpy as np
 from numpy import ndarray
 from numpy.random import Generator
@@ -20,28 +22,31 @@ from .scene import SMALLEST_SIDE, composite, picture_rng
 from .texture import draw_background
 from .thing import Layer, Thing, sample_thing
 
-# The name of a class, which of the four state variables runs, and which way.
-MOTIONS = {
-    'moving left': (0, -1),
-    'moving right': (0, 1),
-    'moving up': (1, -1),
-    'moving down': (1, 1),
-    'shrinking': (2, -1),
-    'growing': (2, 1),
-    'turning left': (3, -1),
-    'turning right': (3, 1),
-}
+# The name of a class, which of (across, down, size, turn) runs, and which way.
+MOTIONS = MappingProxyType(
+    {
+        'moving left': (0, -1),
+        'moving right': (0, 1),
+        'moving up': (1, -1),
+        'moving down': (1, 1),
+        'shrinking': (2, -1),
+        'growing': (2, 1),
+        'turning left': (3, -1),
+        'turning right': (3, 1),
+    }
+)
 CLIP_CLASSES = tuple(MOTIONS)
 CLIP_SIZE = (96, 128)  # height, width
 CLIP_FRAMES = 32
 FPS = 25
-RADII = (0.13, 0.32)  # share of the shorter side
-MARGIN = 0.24  # of the centres from the border, share of the shorter side
-# How much of its range a variable runs through in a clip, and sways by; a whole turn
-# would be 1 for the angle.
-RUNS = ((0.75, 1.0), (0.75, 1.0), (0.75, 1.0), (0.4, 0.55))
-SWAYS = (0.0, 0.0, 0.0, 0.0)
-MAX_MOVERS = 2
+# How far the picture runs from the first frame to the last, were there no cuts: shares
+# of the shorter side, doublings of the size, turns.
+RUNS = ((0.4, 0.55), (0.4, 0.55), (0.45, 0.6), (0.16, 0.23))
+SHOT = 0.4  # length of a shot, as a share of the clip
+ZOOM = 0.8  # the smallest size; the largest is twice that
+SIDE = 2.5  # of the square scene, in shorter sides of the frame
+CELL = 0.5  # one thing in each square of this side, in shorter sides
+DIAMETERS = (0.25, 0.5)  # in shorter sides
 REACH = 1.5  # of a thing with its shadow and blurs, in radii
 CRF = 18  # quality of H.264: 0 is lossless, 23 is usual
 
@@ -49,109 +54,115 @@ Track = Callable[[Iterable[int], str], Iterable[int]]
 
 
 @dataclass(frozen=True)
-class Mover:
-    """A thing and its course.
+class Course:
+    """Where a clip looks at every time.
 
     Args:
-        thing: its looks; place, size and angle are replaced in every frame.
-        start: the four state variables at the first frame, each in [0, 1).
-        runs: how far each runs through the clip, in ranges; negative is backwards.
-        sways: amplitude of the to and fro of each, in ranges.
-        phases: of the to and fro, in periods.
+        starts: of each shot: place across and down, in [0, 1) of the endless plane that
+            the scene and its mirror images tile; size, in [0, 1) of its range; turn.
+        runs: of picture across and down, size and turn, in a whole clip.
+        phase: how much of a shot is over at the first frame, in [0, 1).
     """
 
-    thing: Thing
-    start: ndarray
+    starts: ndarray
     runs: ndarray
-    sways: ndarray
-    phases: ndarray
+    phase: float
 
-    def state(self, time: float) -> ndarray:
-        """Give the four variables in [0, 1] at a time from 0 (first frame) to 1."""
-        sway = 1 - 4 * np.abs((self.phases + time) % 1 - 0.5)  # a triangle wave
-        free = self.start + self.runs * time + self.sways * sway
-        wrapped = free % 1
-        folded = 1 - np.abs(free % 2 - 1)  # bounces at both ends
-        wraps = (self.runs != 0) | (np.arange(4) == 3)
-        return np.where(wraps, wrapped, folded)
+    def state(self, time: float) -> tuple[ndarray, ndarray]:
+        """Give the place and what moved since the shot began.
 
-    def place(self, time: float, height: int, width: int) -> Thing:
-        """Give the thing as it is at a time, in an image of the given size."""
-        across, down, size, turn = self.state(time)
+        Args:
+            time: 0 at the first frame, 1 at the end of the clip.
+
+        Shape:
+            ``(4,)`` as in ``starts``, size and turn at that time; ``(2,)`` motion of
+            the picture across and down, in shorter sides.
+        """
+        shot, part = divmod(time / SHOT + self.phase, 1)
+        moved = self.runs * part * SHOT
+        start = self.starts[int(shot)]
+        # A size that runs out of its range starts again at the other end: a cut, too.
+        return np.append(start[:2], (start[2:] + moved[2:]) % 1), moved[:2]
+
+    def matrix(self, time: float, height: int, width: int) -> ndarray:
+        """Give where each pixel of the frame lies in the scene, ``(2, 3)`` float64."""
+        (across, down, size, turn), moved = self.state(time)
         short = min(height, width)
-        margin = MARGIN * short
-        low, high = RADII
-        x = margin + across * (width - 2 * margin)
-        y = margin + down * (height - 2 * margin)
-        return replace(
-            self.thing,
-            center=(float(x), float(y)),
-            radius=float(short * low * (high / low) ** size),
-            angle=float(2 * np.pi * turn),
-        )
+        cos, sin = np.cos(2 * np.pi * turn), np.sin(2 * np.pi * turn)
+        back = np.array([[cos, sin], [-sin, cos]]) / (ZOOM * 2**size)
+        middle = np.array([width, height]) / 2 + moved * short
+        place = np.array([across, down]) * 2 * SIDE * short
+        return np.column_stack([back, place - back @ middle])
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A background and what moves before it.
+    """A scene and how it is filmed.
 
     Shape:
-        ``background``: ``(H, W, 3)`` float32 in [0, 1], BGR.
+        ``scene``: ``(S, S, 3)`` uint8, BGR.
     """
 
-    background: ndarray
-    movers: tuple[Mover, ...]
+    scene: ndarray
+    course: Course
     label: int
+    size: tuple[int, int]
     num_frames: int
 
     def frames(self) -> Iterator[ndarray]:
-        """Draw frame after frame, ``(H, W, 3)`` uint8, BGR."""
-        height, width = self.background.shape[:2]
+        """Film frame after frame, ``(H, W, 3)`` uint8, BGR."""
+        height, width = self.size
         for index in range(self.num_frames):
-            time = index / self.num_frames
-            things = [mover.place(time, height, width) for mover in self.movers]
-            yield draw_frame(self.background, things)
+            matrix = self.course.matrix(index / self.num_frames, height, width)
+            yield cv2.warpAffine(
+                self.scene,
+                matrix,
+                (width, height),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REFLECT,
+            )
 
 
-def draw_frame(background: ndarray, things: Sequence[Thing]) -> ndarray:
-    """Composite the things as ``scene.render`` does, each in its own part of the image.
+def add_thing(image: ndarray, thing: Thing) -> None:
+    """Lay a thing over ``(H, W, 3)`` float32, in place, drawing its part only."""
+    reach = REACH * thing.radius + 3
+    side = int(np.ceil(2 * reach)) + 1
+    left, top = (int(np.floor(middle - reach)) for middle in thing.center)
+    center = (thing.center[0] - left, thing.center[1] - top)
+    layer = replace(thing, center=center).layer(side, side)
+    window = image[max(top, 0) : top + side, max(left, 0) : left + side]
+    rows = slice(max(-top, 0), max(-top, 0) + window.shape[0])
+    columns = slice(max(-left, 0), max(-left, 0) + window.shape[1])
+    shown = (layer.alpha, layer.color, layer.shadow)
+    window[:] = composite(window, [Layer(*(part[rows, columns] for part in shown))])
 
-    A thing covers a small part, so that this takes a quarter of the time.
+
+def draw_wide_scene(rng: Generator, short: int) -> ndarray:
+    """Draw a square scene, ``SIDE`` times ``short`` wide, strewn with things.
 
     Shape:
-        ``(H, W, 3)`` float32 in [0, 1] to uint8.
+        Returns ``(S, S, 3)`` uint8, BGR.
     """
-    image = background.copy()
-    height, width = image.shape[:2]
-    for thing in things:
-        reach = REACH * thing.radius + 3
-        side = int(np.ceil(2 * reach)) + 1
-        left, top = (int(np.floor(middle - reach)) for middle in thing.center)
-        center = (thing.center[0] - left, thing.center[1] - top)
-        layer = replace(thing, center=center).layer(side, side)
-        rows = slice(max(-top, 0), min(height - top, side))
-        columns = slice(max(-left, 0), min(width - left, side))
-        shown = (layer.alpha, layer.color, layer.shadow)
-        seen = Layer(*(values[rows, columns] for values in shown))
-        window = image[max(top, 0) : top + side, max(left, 0) : left + side]
-        window[:] = composite(window, [seen])
+    side, cell = round(SIDE * short), CELL * short
+    image = draw_background(rng, side, side)
+    corners = np.stack(np.meshgrid(*[np.arange(SIDE / CELL)] * 2), -1).reshape(-1, 2)
+    for corner in rng.permutation(corners):
+        diameter = rng.uniform(*DIAMETERS) / SIDE
+        thing = sample_thing(rng, side, side, diameter, 0)
+        x, y = (corner + rng.random(2)) * cell
+        add_thing(image, replace(thing, center=(float(x), float(y))))
     return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def sample_mover(rng: Generator, height: int, width: int, label: int) -> Mover:
-    """Draw a thing whose turns can be seen, and its course."""
-    thing = sample_thing(rng, height, width, np.mean(RADII) * 2, 0)
-    if thing.category == 'ring' and thing.fill == 'plain':
-        thing = replace(thing, fill='stripes')
+def sample_course(rng: Generator, label: int) -> Course:
+    """Draw the course of a clip; all but the runs is the same for every class."""
+    starts = rng.random((int(1 / SHOT) + 2, 4))
+    phase, speeds = rng.random(), rng.random(4)
     which, way = MOTIONS[CLIP_CLASSES[label]]
-    # Every mover draws the same numbers, so that nothing else depends on the class.
-    start, speed, phases = rng.random(4), rng.random(4), rng.random(4)
-    sways = np.array(SWAYS) * rng.uniform(0.6, 1, 4)
     runs = np.zeros(4)
     low, high = RUNS[which]
-    runs[which] = way * (low + (high - low) * speed[which])
-    sways[which] = 0
-    return Mover(thing, start, runs, sways, phases)
+    runs[which] = way * (low + (high - low) * speeds[which])
+    return Course(starts, runs, float(phase))
 
 
 def sample_clip(
@@ -179,14 +190,11 @@ def sample_clip(
         ('moving right', 32)
     """
     check_size(size, num_frames)
-    height, width = size
     # A stream of its own: not the backgrounds of the still world.
     rng = picture_rng(seed, split, index).spawn(1)[0]
-    background = draw_background(rng, height, width)
     label = index % len(CLIP_CLASSES)
-    count = int(rng.integers(1, MAX_MOVERS, endpoint=True))
-    movers = tuple(sample_mover(rng, height, width, label) for _ in range(count))
-    return Clip(background, movers, label, num_frames)
+    course = sample_course(rng, label)
+    return Clip(draw_wide_scene(rng, min(size)), course, label, tuple(size), num_frames)
 
 
 def check_size(size: tuple[int, int], num_frames: int) -> None:

@@ -1,5 +1,7 @@
 """Lists of videos and frame folders: lines, labels, repeated augmentation."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from mmaction.registry import DATASETS, TRANSFORMS
@@ -11,6 +13,7 @@ from torch.utils.data import DataLoader
 import projects.video  # noqa: F401 - registers
 from projects.common.errors import UserError
 from projects.video.frames import extract_frames
+from projects.video.reader import working_backends
 from tests.projects.video.clips import number_of, write_clip
 
 LENGTHS = {'up.mp4': 40, 'down, left.mp4': 30, 'a b.mp4': 5}
@@ -194,3 +197,45 @@ def test_backend_is_a_setting(root):
     assert carried(videos(root, pipeline=[load, *PACK])[2]['inputs'])[0] == 0
     with pytest.raises(UserError, match='choose one of'):
         videos(root, pipeline=[dict(load, backend='vhs'), *PACK])
+
+
+REAL = Path(__file__).resolve().parents[4] / 'shared/data/real/video'
+VIEWS = {
+    'dense_train': (dict(type='DenseSample', clip_len=16, stride=4), 1),
+    'dense_test': (
+        dict(type='DenseSample', clip_len=16, stride=4, num_clips=4, test_mode=True),
+        4,
+    ),
+    'segment_train': (dict(type='SegmentSample', clip_len=16), 1),
+    'segment_test': (dict(type='SegmentSample', clip_len=16, test_mode=True), 1),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.is_dir(), reason='needs the real files')
+@pytest.mark.parametrize('backend', working_backends())
+@pytest.mark.parametrize('view', VIEWS)
+def test_real_files_go_through_every_sampler(tmp_path, view, backend):
+    files = {'arm_wrestling.mp4': 280, 'test.avi': 164, 'part_0.mp4': 32}
+    path = tmp_path / 'list.csv'
+    path.write_text(''.join(f'{name},6\n' for name in files))
+    sample, clips = VIEWS[view]
+    data = videos(
+        tmp_path,
+        data_prefix=dict(video=str(REAL)),
+        classes='k400',
+        labels_in='k400_alphabetical',
+        pipeline=[dict(type='SampleVideo', sample=sample, backend=backend), *PACK],
+    )
+    np.random.seed(0)  # noqa: NPY002
+    for item, (name, count) in zip(data, files.items(), strict=True):
+        size = (240, 320) if name == 'test.avi' else (256, 340)
+        assert item['inputs'].shape == (clips, 3, 16, *size)
+        inds = item['data_samples'].frame_inds.reshape(clips, 16)
+        assert (np.diff(inds) >= 0).all()
+        assert inds.min() >= 0
+        assert inds.max() < count
+        if name == 'part_0.mp4' and 'dense' in view:  # a clip is 64 frames long
+            assert (inds[:, 8:] == 31).all()
+        label = int(item['data_samples'].gt_label)
+        assert data.metainfo['classes'][label] == 'arm wrestling'

@@ -84,7 +84,7 @@ def test_unknown_list_and_lost_class_get_one_line(tmp_path):
     own = tmp_path / 'own.txt'
     own.write_text('juggling\nflying\n')
     assert class_names(str(own)) == ('juggling', 'flying')
-    with pytest.raises(UserError, match="lacks 2 of the 2 classes .* 'juggling'"):
+    with pytest.raises(UserError, match=r"lacks 2 of the 2 classes .* 'juggling'"):
         label_map(str(own), 'k400')
 
 
