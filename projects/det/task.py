@@ -26,7 +26,7 @@ from projects.common.world.cache import demo_world
 from projects.det.coco_folder import LAYOUT, check_split, find_splits, read_annotations
 
 QUICK_SIDE = 128  # short side of a quick run's images, pixels
-QUICK_STEPS = 300
+QUICK_STEPS = 240
 QUICK_BATCH = 4
 QUICK_LR = 3e-4
 DRAWN_IMAGES, DRAWN_SCORE = 8, 0.5
@@ -47,7 +47,7 @@ class Detection(Task):
 
     def demo_folder(self) -> Path:
         """Generated scenes in COCO's layout."""
-        return demo_world('coco')
+        return demo_world('coco', num_train=480)
 
     def use_folder(self, cfg: Config, folder: Path) -> None:
         """Use a folder laid out like COCO; classes come from its annotations."""
