@@ -1,0 +1,170 @@
+"""The generated clips as files: H.264, Kinetics layout, the cache."""
+
+import json
+from types import MappingProxyType
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from projects.common.world import clips, demo_world, scene
+from projects.common.world.clips import (
+    CLIP_CLASSES,
+    MOTIONS,
+    Course,
+    add_thing,
+    encode_mp4,
+    sample_clip,
+    sample_course,
+    write_kinetics,
+)
+
+TINY = MappingProxyType({'num_train': 9, 'num_val': 8, 'size': (64, 80)})
+
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory):
+    return write_kinetics(tmp_path_factory.mktemp('clips'), num_frames=8, **TINY)
+
+
+@pytest.fixture(scope='module')
+def courses():
+    """Many courses of each class; they need no drawing."""
+    return {
+        label: [
+            sample_course(scene.picture_rng(0, 'train', 8 * index + label), label)
+            for index in range(150)
+        ]
+        for label in range(8)
+    }
+
+
+def read_mp4(path):
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format='bgr24') for frame in container.decode(video=0)]
+
+
+def one_shot(name, run):
+    """A course whose shot fills the clip, in the middle of every range."""
+    which, way = MOTIONS[name]
+    runs = np.zeros(4)
+    runs[which] = way * run / clips.SHOT  # the run of a clip, so `run` in this shot
+    return Course(np.array([[0.25, 0.25, 0.5, 0.0]]), runs, 0.0)
+
+
+def place_in_frame(course, time, point):
+    """Where a point of the scene is seen at a time, in a frame of 96 x 128."""
+    matrix = np.vstack([course.matrix(time, 96, 128), [0, 0, 1]])
+    return (np.linalg.inv(matrix) @ [*point, 1])[:2]
+
+
+def test_thing_is_drawn_as_in_a_whole_scene():
+    # Away from the border; there, a part drawn by itself has no edge in its shading.
+    rng = scene.picture_rng(0, 'val', 7)
+    for _ in range(6):
+        thing = clips.sample_thing(rng, 96, 128, 0.4, 0)
+        thing = clips.replace(thing, center=(60.3, 45.8))
+        image = np.full((96, 128, 3), 0.6, np.float32)
+        whole = scene.render(scene.Scene(image.copy(), (thing,))).image
+        add_thing(image, thing)
+        assert cv2.absdiff(np.round(image * 255).astype(np.uint8), whole).max() <= 1
+
+
+def test_thing_at_a_border_is_cut_there():
+    for center in ((0.0, 0.0), (64.0, 20.0), (30.0, 64.0)):
+        image = np.full((64, 64, 3), 0.5, np.float32)
+        add_thing(image, clips.Thing('ring', center, 16.0))
+        changed = (image != 0.5).any(-1)
+        rows, columns = np.nonzero(changed)
+        x, y = center
+        assert changed.any()
+        assert np.hypot(columns - x, rows - y).max() < 1.5 * 16 + 3
+
+
+def test_clips_are_h264_mp4_that_decodes_to_what_was_drawn(world):
+    rows = (world / 'train.csv').read_text().splitlines()
+    for index, row in enumerate(rows[:4]):
+        path = world / row.split(',')[0]
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            assert stream.codec_context.name == 'h264'
+            assert stream.codec_context.pix_fmt == 'yuv420p'
+            assert (stream.width, stream.height) == (80, 64)
+            assert stream.average_rate == 25
+            assert stream.frames == 8
+            times = [frame.pts * frame.time_base for frame in container.decode(video=0)]
+        assert [float(time) for time in times] == pytest.approx(np.arange(8) / 25)
+        drawn = list(sample_clip(0, 'train', index, (64, 80), 8).frames())
+        for frame, truth in zip(read_mp4(path), drawn, strict=True):
+            assert cv2.PSNR(frame, truth) > 27  # colours at half the size
+
+
+def test_opencv_and_decord_count_the_same_frames(world):
+    decord = pytest.importorskip('decord')
+    path = str(world / 'val' / '000000.mp4')
+    assert int(cv2.VideoCapture(path).get(cv2.CAP_PROP_FRAME_COUNT)) == 8
+    assert len(decord.VideoReader(path)) == 8
+
+
+def test_layout_is_that_of_kinetics(world):
+    names = (world / 'class_names.txt').read_text().splitlines()
+    assert tuple(names) == CLIP_CLASSES
+    for split, count in (('train', 9), ('val', 8)):
+        lines = (world / f'{split}.csv').read_text().splitlines()
+        files, labels = zip(*(line.split(',') for line in lines), strict=True)
+        assert len(files) == count
+        assert [int(label) for label in labels] == [i % 8 for i in range(count)]
+        assert all((world / file).stat().st_size > 500 for file in files)
+        assert len(list((world / split).iterdir())) == count
+    assert (world / 'test.csv').read_bytes() == (world / 'val.csv').read_bytes()
+
+
+def test_clip_depends_on_seed_split_and_index_alone(tmp_path, world):
+    more = write_kinetics(tmp_path / 'b', 10, 8, size=(64, 80), num_frames=8)
+    for path in sorted(world.rglob('*.mp4')):
+        assert (more / path.relative_to(world)).read_bytes() == path.read_bytes()
+    bodies = {path.read_bytes() for path in world.rglob('*.mp4')}
+    assert len(bodies) == 17
+    other = next(sample_clip(1, 'train', 0).frames())
+    assert not np.array_equal(other, next(sample_clip(0, 'train', 0).frames()))
+
+
+def test_demo_world_knows_kinetics(tmp_path, monkeypatch):
+    monkeypatch.setenv('UNIFORMER_DEMO_HOME', str(tmp_path))
+    small = dict(num_train=1, num_val=1, num_frames=2, size=(64, 64))
+    folder = demo_world('kinetics', **small)
+    assert (folder / 'val.csv').read_text() == 'val/000000.mp4,0\n'
+    params = json.loads((folder / 'world.json').read_text())['params']
+    assert params == {**small, 'size': [64, 64], 'seed': 0, 'fps': 25}
+    assert demo_world('kinetics', **small) == folder
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        ({'num_train': 0}, 'counts and fps must be >= 1'),
+        ({'fps': 0}, 'counts and fps must be >= 1'),
+        ({'size': (97, 128)}, 'size must be'),
+        ({'size': (32, 128)}, 'size must be'),
+        ({'num_frames': 1}, 'num_frames must be >= 2'),
+        ({'seed': -1}, 'seed and index must be >= 0'),
+    ],
+)
+def test_bad_parameters_are_named(tmp_path, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        write_kinetics(tmp_path, **wrong)
+
+
+def test_full_disk_is_an_os_error(tmp_path, monkeypatch):
+    def refuse(path, data):
+        raise OSError(28, 'No space left on device', str(path))
+
+    monkeypatch.setattr(clips.Path, 'write_bytes', refuse)
+    with pytest.raises(OSError, match='No space left'):
+        write_kinetics(tmp_path, 1, 1, num_frames=2, size=(64, 64))
+
+
+def test_encoding_the_same_frames_gives_the_same_bytes():
+    frames = list(sample_clip(0, 'val', 5, (64, 64), 6).frames())
+    assert encode_mp4(frames) == encode_mp4(frames)
