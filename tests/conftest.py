@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 import uniformer_backbones  # noqa: F401 - makes the OpenMMLab wheels importable
 from projects.common.world.cache import demo_world
@@ -18,7 +19,9 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def _seed():
+def _fresh():
+    """Seeded, and without the scope that an earlier test's Runner left behind."""
+    DefaultScope._instance_dict.clear()
     torch.manual_seed(0)
 
 
