@@ -3,7 +3,7 @@
 arXiv:2201.04676 (video), arXiv:2201.09450 (all tasks).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ ATTENTIONS = ('global', 'window', 'hybrid', 'divided')
 OUT_NORMS = ('batch', 'layer', 'none')
 STAGES = (1, 2, 3, 4)
 MIN_SIZE = 32
+Mixing = Callable[[Tensor], Tensor]
 
 
 @MODELS.register_module()
@@ -256,14 +257,18 @@ class UniFormer(BaseModule):
                     module.eval()
         return self
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Map ``(B, C, *S)`` to one map ``(B, C_i, *S_i)`` per out index."""
+    def forward(self, x: Tensor, mix: Mixing | None = None) -> tuple[Tensor, ...]:
+        """Map ``(B, C, *S)`` to one map ``(B, C_i, *S_i)`` per out index.
+
+        ``mix``, for MixToken, changes the map ``(B, *S_1, C_1)`` after embedding 1.
+        """
         self._check_input(x)
         x = x.movedim(1, -1)  # (B, *S, C), a view
         outs = []
         for index, stage in enumerate(STAGES):
             x = getattr(self, f'patch_embed{stage}')(x)
-            x = self.pos_drop(x) if index == 0 else x
+            if index == 0:
+                x = self.pos_drop(x) if mix is None else mix(self.pos_drop(x))
             for position, block in enumerate(getattr(self, f'blocks{stage}')):
                 save_memory = position < self.checkpointed[index] and self.training
                 x = checkpoint_block(block, x) if save_memory else block(x)
