@@ -2,6 +2,11 @@
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
+# Five halvings of the sides leave one token.
+MIN_SIZE = 32
+
 
 def as_tuple(value: object) -> tuple[int, ...]:
     """Items of a list or tuple; nothing of anything else, for a check to refuse."""
@@ -78,3 +83,24 @@ def check_positive(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f'{name} must be a positive integer, got {value!r}')
     return value
+
+
+def check_input(x: Tensor, ndim: int, channels: int) -> None:
+    """Refuse a tensor that is no batch of images or clips.
+
+    Raises:
+        ValueError: its axes, channels or sides are wrong.
+    """
+    layout = '(B, C, H, W)' if ndim == 2 else '(B, C, T, H, W)'
+    if x.dim() != ndim + 2 or x.shape[1] != channels:
+        raise ValueError(
+            f'UniFormer with ndim={ndim} takes {layout} with '
+            f'C={channels}, got {tuple(x.shape)}'
+        )
+    if 0 in (x.shape[0], *x.shape[2:-2]):
+        raise ValueError(f'UniFormer got an empty batch or clip: {tuple(x.shape)}')
+    if x.shape[-2] < MIN_SIZE or x.shape[-1] < MIN_SIZE:
+        raise ValueError(
+            f'UniFormer needs height and width of at least {MIN_SIZE} '
+            f'pixels, got {tuple(x.shape)}'
+        )

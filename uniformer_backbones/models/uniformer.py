@@ -4,7 +4,6 @@ arXiv:2201.04676 (video), arXiv:2201.09450 (all tasks).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -13,25 +12,25 @@ from timm.layers import trunc_normal_
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from uniformer_backbones.layers.block import DividedBlock, GlobalBlock, LocalBlock
+from uniformer_backbones.layers.block import DividedBlock
 from uniformer_backbones.layers.embedding import make_embedding
 from uniformer_backbones.layers.nd import batch_norm_nd, channels_first, check_ndim
 from uniformer_backbones.layers.recompute import checkpoint_block
-from uniformer_backbones.layers.relation import GlobalMHRA, WindowMHRA
 from uniformer_backbones.models.arch import LAYER_SCALES, Arch, find_arch
 from uniformer_backbones.models.arguments import (
     check_choice,
     check_frozen_stages,
+    check_input,
     check_out_indices,
     check_positive,
     check_with_cp,
 )
+from uniformer_backbones.models.stages import build_blocks
 from uniformer_backbones.registry import MODELS
 
 ATTENTIONS = ('global', 'window', 'hybrid', 'divided')
 OUT_NORMS = ('batch', 'layer', 'none')
 STAGES = (1, 2, 3, 4)
-MIN_SIZE = 32
 Mixing = Callable[[Tensor], Tensor]
 
 
@@ -141,17 +140,16 @@ class UniFormer(BaseModule):
         dims, depths = self.arch.embed_dims, self.arch.depths
         self.checkpointed = check_with_cp(with_cp, depths)
 
-        relation = partial(
-            GlobalMHRA,
-            head_dim=self.arch.head_dim if head_dim is None else head_dim,
-            qkv_bias=qkv_bias,
-            attn_drop=attn_drop_rate,
-            proj_drop=drop_rate,
-        )
+        relation = {
+            'head_dim': self.arch.head_dim if head_dim is None else head_dim,
+            'qkv_bias': qkv_bias,
+            'attn_drop': attn_drop_rate,
+            'proj_drop': drop_rate,
+        }
         rates = iter(
             torch.linspace(0, drop_path_rate, sum(depths), device='cpu').tolist()
         )
-        for stage, dim, depth in zip(STAGES, dims, depths, strict=True):
+        for stage, dim in zip(STAGES, dims, strict=True):
             width = in_channels if stage == 1 else dims[stage - 2]
             self.add_module(
                 f'patch_embed{stage}',
@@ -166,35 +164,22 @@ class UniFormer(BaseModule):
                 ),
             )
             has_scale = scaled == 'all' or (scaled == 'global' and stage > 2)
-            blocks = nn.ModuleList()
-            for index in range(depth):
-                parts: dict[str, Any] = {
-                    'dim': dim,
-                    'ndim': ndim,
-                    'hidden': int(dim * self.arch.mlp_ratio),
-                    'drop': drop_rate,
-                    'drop_path': next(rates),
-                    'scale_init': layer_scale_init if has_scale else None,
-                }
-                if stage < 3:
-                    blocks.append(LocalBlock(**parts))
-                    continue
-                parts['eps'] = norm_eps
-                windowed = stage == 3 and (
-                    attention == 'window'
-                    or (attention == 'hybrid' and (index + 1) % hybrid_period)
-                )
-                attn = (
-                    WindowMHRA(dim, window_size=window_size, **relation.keywords)
-                    if windowed
-                    else relation(dim)
-                )
-                blocks.append(
-                    DividedBlock(attn=attn, t_attn=relation(dim), **parts)
-                    if attention == 'divided'
-                    else GlobalBlock(attn=attn, **parts)
-                )
-            self.add_module(f'blocks{stage}', blocks)
+            self.add_module(
+                f'blocks{stage}',
+                build_blocks(
+                    stage,
+                    self.arch,
+                    ndim,
+                    rates,
+                    attention=attention,
+                    window_size=window_size,
+                    hybrid_period=hybrid_period,
+                    scale_init=layer_scale_init if has_scale else None,
+                    norm_eps=norm_eps,
+                    drop=drop_rate,
+                    relation=relation,
+                ),
+            )
         self.pos_drop = nn.Dropout(drop_rate)
         self._add_out_norms(out_norm, norm_eps)
         self._reset_parameters()
@@ -262,7 +247,7 @@ class UniFormer(BaseModule):
 
         ``mix``, for MixToken, changes the map ``(B, *S_1, C_1)`` after embedding 1.
         """
-        self._check_input(x)
+        check_input(x, self.ndim, self.in_channels)
         x = x.movedim(1, -1)  # (B, *S, C), a view
         outs = []
         for index, stage in enumerate(STAGES):
@@ -282,18 +267,3 @@ class UniFormer(BaseModule):
             return x
         norm = getattr(self, name)
         return norm(x) if isinstance(norm, nn.LayerNorm) else channels_first(norm, x)
-
-    def _check_input(self, x: Tensor) -> None:
-        layout = '(B, C, H, W)' if self.ndim == 2 else '(B, C, T, H, W)'
-        if x.dim() != self.ndim + 2 or x.shape[1] != self.in_channels:
-            raise ValueError(
-                f'UniFormer with ndim={self.ndim} takes {layout} with '
-                f'C={self.in_channels}, got {tuple(x.shape)}'
-            )
-        if 0 in (x.shape[0], *x.shape[2:-2]):
-            raise ValueError(f'UniFormer got an empty batch or clip: {tuple(x.shape)}')
-        if x.shape[-2] < MIN_SIZE or x.shape[-1] < MIN_SIZE:
-            raise ValueError(
-                f'UniFormer needs height and width of at least {MIN_SIZE} '
-                f'pixels, got {tuple(x.shape)}'
-            )
