@@ -1,13 +1,16 @@
 """Our model for the official arguments that a parity fixture records."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
+from projects.cls.token_head import NO_BOX, TokenLabelingHead
+from projects.cls.token_mixing import Box, swap_box
 from uniformer_backbones import UniFormer
 
-CLASSES = {'cls': 1000, 'video': 400}
+CLASSES = {'cls': 1000, 'tl': 1000, 'video': 400}
 DENSE = ('det', 'seg', 'pose')
 TASKS = (*CLASSES, *DENSE, 'openmixup', 'mmaction')
 # Sizes and initial values that the weights of the file decide, and what only training
@@ -27,6 +30,34 @@ class Classifier(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """Logits of ``(B, 3, *S)``, in a tuple as the backbone's outputs are."""
         return (self.head(self.backbone(x)[-1].flatten(2).mean(-1)),)
+
+
+class TokenLabeler(nn.Module):
+    """UniFormer with the heads of token labeling."""
+
+    def __init__(self, backbone: UniFormer, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = TokenLabelingHead(num_classes, backbone.arch.embed_dims[-1])
+
+    def forward(
+        self, x: Tensor, pasted: Box = NO_BOX, undone: Box = NO_BOX
+    ) -> tuple[Tensor, ...]:
+        """Logits; in training those of the image and of its tokens ``(B, N, C)``.
+
+        ``pasted`` is MixToken's box after embedding 1, ``undone`` that of the tokens.
+        """
+        feats = self.backbone(x, partial(swap_box, box=pasted))
+        if not self.training:
+            return (self.head(feats),)
+        logits, tokens = self.head.scores(feats, undone)
+        return logits, tokens.flatten(1, 2)
+
+
+def official_name(key: str) -> str:
+    """Name that a parameter of the classes above has in the official code."""
+    key = key.removeprefix('backbone.').replace('head.aux_head.', 'aux_head.')
+    return key.replace('head.fc.', 'head.')
 
 
 def build(case: Mapping[str, Any]) -> nn.Module:
@@ -76,6 +107,9 @@ def _build(case: Mapping[str, Any], official: dict[str, Any]) -> nn.Module:
     if task == 'mmaction':
         return UniFormer(arch, norm_eps=1e-5, **ours)
     head = case['state_dict'].get('head.bias', [CLASSES[task]])
+    if task == 'tl':
+        official.pop('return_dense'), official.pop('mix_token')
+        return TokenLabeler(UniFormer(arch, **ours), head[0])
     return Classifier(UniFormer(arch, **ours), head[0])
 
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from torch import Tensor, nn
 
-from tests.fixture_models import TASKS, build
+from tests.fixture_models import TASKS, build, official_name
 from tests.fixture_weights import (
     flatten_layout,
     make_input,
@@ -95,6 +95,16 @@ def run_eval(case: Mapping[str, Any]) -> Errors:
         yield spec['name'], compare(out, spec, case['salt'])
 
 
+def run_train_mixtoken(case: Mapping[str, Any]) -> Errors:
+    """Outputs in training mode with the box that was drawn for MixToken."""
+    model = build(case).train()
+    load(case, model)
+    with torch.no_grad():
+        outs = model(inputs(case), case['mix_box_embedding_grid'], case['mix_box'])
+    for out, spec in zip(outs, case['outputs'], strict=True):
+        yield spec['name'], compare(out, spec, case['salt'])
+
+
 def run_train_grad(case: Mapping[str, Any]) -> Errors:
     """Outputs, gradients and running statistics of one step in training mode."""
     model = build(case).train()
@@ -107,7 +117,7 @@ def run_train_grad(case: Mapping[str, Any]) -> Errors:
         loss = loss + (out * probe).sum()
     loss.backward()
     parts = dict([*model.named_parameters(), *model.named_buffers()])
-    parts = {key.removeprefix('backbone.'): value for key, value in parts.items()}
+    parts = {official_name(key): value for key, value in parts.items()}
     recorded = case['state_dict']
     ours = dict(zip(recorded, to_official(dict.fromkeys(recorded)), strict=True))
     noise = NOISE * max(spec['abs_max'] for spec in case['gradients'])
@@ -190,6 +200,7 @@ def run_inflate(case: Mapping[str, Any]) -> Errors:
 MODES: Mapping[str, Callable[[Mapping[str, Any]], Errors]] = {
     'eval': run_eval,
     'train_grad': run_train_grad,
+    'train_mixtoken': run_train_mixtoken,
     'inflate': run_inflate,
 }
 

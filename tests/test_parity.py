@@ -142,16 +142,10 @@ def test_missing_file_and_folder_exit_with_2_and_the_others_still_run(tmp_path, 
     ('fields', 'part'),
     [
         ({'task': 'cls_light'}, "task 'cls_light' in mode 'eval' is not supported yet"),
-        (
-            {'task': 'tl', 'mode': 'train_mixtoken'},
-            "task 'tl' in mode 'train_mixtoken'",
-        ),
-        ({'mode': 'train_mixtoken'}, "in mode 'train_mixtoken' is not supported yet"),
+        ({'mode': 'train_twice'}, "in mode 'train_twice' is not supported yet"),
     ],
 )
-def test_light_and_token_labeling_fixtures_are_not_supported_yet(
-    changed, capsys, fields, part
-):
+def test_fixture_of_an_unknown_task_or_mode_is_refused(changed, capsys, fields, part):
     code, lines, errors = run_main(capsys, changed(**fields))
     assert (code, lines, len(errors)) == (2, [], 1)
     assert part in errors[0]
