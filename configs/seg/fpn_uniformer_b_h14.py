@@ -1,0 +1,9 @@
+"""Semantic FPN, UniFormer-B, hybrid, windows of 14 tokens, 80k, ADE20K.
+
+arXiv:2201.09450. Published: mIoU 47.0; 54 M parameters,
+328 G multiply-adds at 512x2048. 8 GPUs x 4 images.
+"""
+
+_base_ = './fpn_uniformer_b.py'
+
+model = dict(backbone=dict(attention='hybrid', window_size=14))
