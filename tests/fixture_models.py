@@ -12,7 +12,15 @@ from uniformer_backbones import UniFormer
 
 CLASSES = {'cls': 1000, 'tl': 1000, 'video': 400}
 DENSE = ('det', 'seg', 'pose')
-TASKS = (*CLASSES, *DENSE, 'openmixup', 'mmaction')
+# The precision of the official "fp32" class is autocast's concern here.
+LIGHT = {
+    'cls_light': 'cls',
+    'det_light': 'det',
+    'video_light': 'video',
+    'video_light_fp32': 'video',
+    'video_light_ls': 'video',
+}
+TASKS = (*CLASSES, *DENSE, *LIGHT, 'openmixup', 'mmaction')
 # Sizes and initial values that the weights of the file decide, and what only training
 # draws at random; the fixtures of training have no dropout.
 IMMATERIAL = ('img_size', 'num_classes', 'init_value', 'init_values')
@@ -60,6 +68,24 @@ def official_name(key: str) -> str:
     return key.replace('head.fc.', 'head.')
 
 
+class LightClassifier(Classifier):
+    """The official light classifiers: in training a second head on the class token."""
+
+    def __init__(self, backbone: UniFormer, num_classes: int) -> None:
+        super().__init__(backbone, num_classes)
+        dim = self.head.in_features
+        self.norm_cls = nn.LayerNorm(dim)
+        self.head_cls = nn.Linear(dim, num_classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Logits of the map, in training those of the class token too."""
+        features, token = self.backbone(x)
+        logits = self.head(features.flatten(2).mean(-1))
+        if not self.training:
+            return (logits,)
+        return logits, self.head_cls(self.norm_cls(token))
+
+
 def build(case: Mapping[str, Any]) -> nn.Module:
     """Our model for a fixture's official arguments.
 
@@ -81,10 +107,10 @@ def build(case: Mapping[str, Any]) -> nn.Module:
 
 def _build(case: Mapping[str, Any], official: dict[str, Any]) -> nn.Module:
     """Take what we know from ``official`` and build the official code's models."""
-    task = case['task']
+    task = LIGHT.get(case['task'], case['task'])
     layer_scale = 'none'
-    if official.pop('layer_scale', False):
-        layer_scale = 'global' if task == 'cls' else 'all'
+    if official.pop('layer_scale', False) or case['task'] == 'video_light_ls':
+        layer_scale = 'global' if case['task'] == 'cls' else 'all'
     arch = {
         'depths': official.pop('depth', None) or official.pop('layers', None),
         'embed_dims': official.pop('embed_dim'),
@@ -93,6 +119,10 @@ def _build(case: Mapping[str, Any], official: dict[str, Any]) -> nn.Module:
         'conv_stem': official.pop('conv_stem', False),
         'layer_scale': layer_scale,
     }
+    if case['task'] in LIGHT:
+        arch['keep_ratio'] = _one_share(official.pop('prune_ratio'))
+        arch['trade_off'] = _one_share(official.pop('trade_off'))
+        arch['conv_stem'] = True  # the video configs do not say it
     ours: dict[str, Any] = {
         'attention': _relation(official),
         'window_size': official.pop('window_size', 14),
@@ -110,6 +140,8 @@ def _build(case: Mapping[str, Any], official: dict[str, Any]) -> nn.Module:
     if task == 'tl':
         official.pop('return_dense'), official.pop('mix_token')
         return TokenLabeler(UniFormer(arch, **ours), head[0])
+    if case['task'] in LIGHT:
+        return LightClassifier(UniFormer(arch, out_cls_token=True, **ours), head[0])
     return Classifier(UniFormer(arch, **ours), head[0])
 
 
@@ -120,6 +152,14 @@ def _relation(official: dict[str, Any]) -> str:
     ]
     words = {'split': 'divided', 'windows': 'window', 'hybrid': 'hybrid'}
     return words[found[0]] if found else 'global'
+
+
+def _one_share(shares: list[list[float]]) -> float:
+    """The share of all blocks of stages 3 and 4 but the first, whose share is 1."""
+    first, *others = [share for stage in shares for share in stage]
+    if first != 1 or len(set(others)) != 1:
+        raise ValueError(f'shares are not 1 and then equal: {shares}')
+    return others[0]
 
 
 def _one_ratio(ratio: float | list[float]) -> float:

@@ -156,7 +156,7 @@ def run_inflate(case: Mapping[str, Any]) -> Errors:
     source = {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
     target = {
         **case,
-        'task': 'video',
+        'task': case['task'].replace('cls', 'video'),
         'state_dict': case['target_state_dict'],
         'arguments': case['target']['arguments'],
     }

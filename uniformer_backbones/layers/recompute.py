@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
-def checkpoint_block(block: nn.Module, x: Tensor) -> Tensor:
+def checkpoint_block(block: nn.Module, *inputs: Any) -> Any:
     """Run a block without keeping its activations for backward."""
     if torch.compiler.is_compiling():
-        return checkpoint(block, x, use_reentrant=False)
+        return checkpoint(block, *inputs, use_reentrant=False)
     return checkpoint(
         block,
-        x,
+        *inputs,
         use_reentrant=False,
         context_fn=lambda: (nullcontext(), _frozen_statistics(block)),
     )

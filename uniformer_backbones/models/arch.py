@@ -1,7 +1,8 @@
 """The published variants, one row each.
 
 Depths, widths and heads: arXiv:2201.09450, table 1, and the released code. ``tiny``
-exists in OpenMixup only. ``head_dim`` cannot be read from a checkpoint: the released
+exists in OpenMixup only; ``xxs`` and ``xs`` are the hourglass (light) variants.
+``head_dim`` cannot be read from a checkpoint: the released
 token-labeling S, S+ and B use 32 unless their name says ``dim64``, the other S and B
 use 64.
 """
@@ -24,9 +25,13 @@ class Arch:
         embed_dims: channels of each stage.
         head_dim: channels per attention head in stages 3 and 4.
         mlp_ratio: expansion of the FFN.
-        conv_stem: overlapped convolutional embeddings in all stages.
+        conv_stem: overlapped convolutional embeddings in all stages; in the hourglass
+            variants in stage 1 only.
         layer_scale: which blocks have it: ``'none'``, ``'global'`` (stages 3 and 4)
             or ``'all'``.
+        keep_ratio: share of the tokens that the blocks of stages 3 and 4 (all but the
+            first) update slowly; below 1 it makes an hourglass (light) variant.
+        trade_off: weight of a block's attention in the running scores of tokens.
 
     Raises:
         ValueError: a value is not allowed.
@@ -38,6 +43,13 @@ class Arch:
     mlp_ratio: float = 4.0
     conv_stem: bool = False
     layer_scale: str = 'none'
+    keep_ratio: float = 1.0
+    trade_off: float = 0.5
+
+    @property
+    def is_hourglass(self) -> bool:
+        """Whether it shrinks tokens."""
+        return self.keep_ratio < 1
 
     def __post_init__(self) -> None:
         """Turn lists into tuples and check the values."""
@@ -57,12 +69,22 @@ class Arch:
         check_positive('head_dim', self.head_dim)
         if not (isinstance(self.mlp_ratio, (int, float)) and self.mlp_ratio > 0):
             raise ValueError(f'mlp_ratio must be positive, got {self.mlp_ratio!r}')
+        for name in ('keep_ratio', 'trade_off'):
+            value = getattr(self, name)
+            if not (isinstance(value, (int, float)) and 0 < value <= 1):
+                raise ValueError(f'{name} must be above 0 and at most 1, got {value!r}')
 
 
 SMALL = (64, 128, 320, 512)
 
 ARCHS: Mapping[str, Arch] = {
     'tiny': Arch((3, 4, 8, 3), (32, 64, 160, 256), 32, layer_scale='all'),
+    'xxs': Arch(
+        (2, 5, 8, 2), (56, 112, 224, 448), 28, 3, conv_stem=True, keep_ratio=0.5
+    ),
+    'xs': Arch(
+        (3, 5, 9, 3), (64, 128, 256, 512), 32, 3, conv_stem=True, keep_ratio=0.5
+    ),
     'small': Arch((3, 4, 8, 3), SMALL, 64),
     'small_plus': Arch((3, 5, 9, 3), SMALL, 32, conv_stem=True),
     'small_plus_dim64': Arch((3, 5, 9, 3), SMALL, 64, conv_stem=True),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+ATTENTIONS = ('global', 'window', 'hybrid', 'divided')
 # Five halvings of the sides leave one token.
 MIN_SIZE = 32
 
@@ -21,6 +22,27 @@ def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
     """
     if value not in allowed:
         raise ValueError(f'{name} must be one of {", ".join(allowed)}; got {value!r}')
+
+
+def check_attention(
+    attention: str, ndim: int, temporal_overlap: bool, is_hourglass: bool
+) -> None:
+    """Refuse an attention that the model cannot have.
+
+    Raises:
+        ValueError: with the words allowed, or what it takes.
+    """
+    check_choice('attention', attention, ATTENTIONS)
+    if ndim != 3 and (attention == 'divided' or temporal_overlap):
+        raise ValueError(
+            'attention="divided" and temporal_overlap are for clips; '
+            f'they need ndim=3, got ndim={ndim}'
+        )
+    if is_hourglass and attention != 'global':
+        raise ValueError(
+            'hourglass archs shrink tokens instead of choosing an attention; '
+            f'they need attention="global", got {attention!r}'
+        )
 
 
 def check_out_indices(out_indices: Sequence[int]) -> tuple[int, ...]:

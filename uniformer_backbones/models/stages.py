@@ -7,6 +7,11 @@ from typing import Any
 from torch import nn
 
 from uniformer_backbones.layers.block import DividedBlock, GlobalBlock, LocalBlock
+from uniformer_backbones.layers.hourglass import (
+    ClassTokenBlock,
+    ClassTokenMHRA,
+    ShrinkingBlock,
+)
 from uniformer_backbones.layers.relation import GlobalMHRA, WindowMHRA
 from uniformer_backbones.models.arch import Arch
 
@@ -60,7 +65,15 @@ def build_blocks(
             attention == 'window'
             or (attention == 'hybrid' and (index + 1) % hybrid_period)
         )
-        if attention == 'divided':
+        if arch.is_hourglass:
+            parts.update(attn=ClassTokenMHRA(dim, **relation), trade_off=arch.trade_off)
+            # The first block scores all tokens; from then on the best are known.
+            blocks.append(
+                ClassTokenBlock(**parts)
+                if stage == 3 and index == 0
+                else ShrinkingBlock(keep_ratio=arch.keep_ratio, **parts)
+            )
+        elif attention == 'divided':
             blocks.append(
                 DividedBlock(attn=make_relation(), t_attn=make_relation(), **parts)
             )

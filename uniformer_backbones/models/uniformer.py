@@ -4,20 +4,22 @@ arXiv:2201.04676 (video), arXiv:2201.09450 (all tasks).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from mmengine.model import BaseModule
-from timm.layers import trunc_normal_
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from uniformer_backbones.layers.block import DividedBlock
 from uniformer_backbones.layers.embedding import make_embedding
+from uniformer_backbones.layers.hourglass import TokenState
 from uniformer_backbones.layers.nd import batch_norm_nd, channels_first, check_ndim
 from uniformer_backbones.layers.recompute import checkpoint_block
+from uniformer_backbones.layers.shrinking import pool_scores
 from uniformer_backbones.models.arch import LAYER_SCALES, Arch, find_arch
 from uniformer_backbones.models.arguments import (
+    check_attention,
     check_choice,
     check_frozen_stages,
     check_input,
@@ -25,10 +27,10 @@ from uniformer_backbones.models.arguments import (
     check_positive,
     check_with_cp,
 )
+from uniformer_backbones.models.initial import reset_parameters
 from uniformer_backbones.models.stages import build_blocks
 from uniformer_backbones.registry import MODELS
 
-ATTENTIONS = ('global', 'window', 'hybrid', 'divided')
 OUT_NORMS = ('batch', 'layer', 'none')
 STAGES = (1, 2, 3, 4)
 Mixing = Callable[[Tensor], Tensor]
@@ -61,6 +63,7 @@ class UniFormer(BaseModule):
         attn_drop_rate: dropout of attention maps.
         drop_path_rate: stochastic depth of the last block; linear from 0 at the first.
         out_indices: stages (0-based) whose maps are returned.
+        out_cls_token: hourglass archs only: the class token comes after the maps.
         out_norm: ``'batch'``: BatchNorm ``norm`` on the last stage (classification,
             video); ``'layer'``: a LayerNorm ``norm{i}`` on every returned stage (dense
             tasks); ``'none'``. What is normalised does not feed the next stage.
@@ -79,7 +82,8 @@ class UniFormer(BaseModule):
     Shape:
         Input ``(B, in_channels, *S)`` floating, ``S = (H, W)`` or ``(T, H, W)``; H and
         W at least 32, T at least 1. Output: a tuple of maps ``(B, C_i, *S_i)`` with
-        strides 4, 8, 16, 32 in space and 2 in time, in channels_last memory format.
+        strides 4, 8, 16, 32 in space and 2 in time, in channels_last memory format;
+        with ``out_cls_token`` and ``(B, C_4)``, the class token, at its end.
 
     Raises:
         ValueError: an argument or the input is not as described.
@@ -106,6 +110,7 @@ class UniFormer(BaseModule):
         attn_drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
         out_indices: Sequence[int] = (3,),
+        out_cls_token: bool = False,
         out_norm: str = 'batch',
         norm_eps: float = 1e-6,
         embed_eps: float = 1e-5,
@@ -120,15 +125,16 @@ class UniFormer(BaseModule):
         self.arch = find_arch(arch)
         self.ndim = check_ndim(ndim)
         self.in_channels = in_channels
-        check_choice('attention', attention, ATTENTIONS)
+        check_attention(attention, ndim, temporal_overlap, self.arch.is_hourglass)
         check_choice('out_norm', out_norm, OUT_NORMS)
         scaled = layer_scale or self.arch.layer_scale
         check_choice('layer_scale', scaled, LAYER_SCALES)
-        if ndim != 3 and (attention == 'divided' or temporal_overlap):
+        if out_cls_token and not self.arch.is_hourglass:
             raise ValueError(
-                'attention="divided" and temporal_overlap are for clips; '
-                f'they need ndim=3, got ndim={ndim}'
+                'out_cls_token is for hourglass archs (xxs, xs); '
+                f'this one has no class token: {arch!r}'
             )
+        self.out_cls_token = out_cls_token
         if head_dim is not None:
             check_positive('head_dim', head_dim)
         check_positive('in_channels', in_channels)
@@ -158,7 +164,7 @@ class UniFormer(BaseModule):
                     ndim,
                     width,
                     dim,
-                    self.arch.conv_stem,
+                    self.arch.conv_stem and not (self.arch.is_hourglass and stage > 1),
                     temporal_overlap,
                     embed_eps,
                 ),
@@ -180,9 +186,12 @@ class UniFormer(BaseModule):
                     relation=relation,
                 ),
             )
+        if self.arch.is_hourglass:
+            self.cls_token = nn.Parameter(torch.zeros(1, 1, dims[2]))
+            self.cls_upsample = nn.Linear(dims[2], dims[3])
         self.pos_drop = nn.Dropout(drop_rate)
         self._add_out_norms(out_norm, norm_eps)
-        self._reset_parameters()
+        reset_parameters(self)
         self._freeze()
 
     def _add_out_norms(self, out_norm: str, eps: float) -> None:
@@ -200,18 +209,6 @@ class UniFormer(BaseModule):
             self._out_norm_names[index] = name
             self.add_module(name, norm)
 
-    def _reset_parameters(self) -> None:
-        """Official initial values; convolutions and norms keep PyTorch's."""
-        for module in self.modules():
-            if type(module) is nn.Linear:
-                trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        for module in self.modules():
-            if isinstance(module, DividedBlock):
-                nn.init.zeros_(module.t_attn.qkv.weight)
-                nn.init.ones_(module.t_attn.proj.weight)
-
     def init_weights(self) -> None:
         """Apply ``init_cfg``; ``Pretrained`` takes any published UniFormer file."""
         from uniformer_backbones.weights import load_official
@@ -227,10 +224,14 @@ class UniFormer(BaseModule):
         for stage in STAGES[: max(self.frozen_stages, 0)]:
             yield getattr(self, f'patch_embed{stage}')
             yield getattr(self, f'blocks{stage}')
+        if self.arch.is_hourglass and self.frozen_stages == 4:
+            yield self.cls_upsample
 
     def _freeze(self) -> None:
         for module in self._frozen_modules():
             module.requires_grad_(False).eval()
+        if self.arch.is_hourglass and self.frozen_stages >= 3:
+            self.cls_token.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'UniFormer':
         """Set the mode; ``frozen_stages`` and ``norm_eval`` keep parts in eval."""
@@ -250,16 +251,35 @@ class UniFormer(BaseModule):
         check_input(x, self.ndim, self.in_channels)
         x = x.movedim(1, -1)  # (B, *S, C), a view
         outs = []
+        state: TokenState | None = None
         for index, stage in enumerate(STAGES):
+            state = self._enter_stage(stage, x, state)
             x = getattr(self, f'patch_embed{stage}')(x)
             if index == 0:
                 x = self.pos_drop(x) if mix is None else mix(self.pos_drop(x))
             for position, block in enumerate(getattr(self, f'blocks{stage}')):
                 save_memory = position < self.checkpointed[index] and self.training
-                x = checkpoint_block(block, x) if save_memory else block(x)
+                run = partial(checkpoint_block, block) if save_memory else block
+                if state is None:
+                    x = run(x)
+                else:
+                    x, state = run(x, state)
             if index in self.out_indices:
                 outs.append(self._normalise(x, index).movedim(-1, 1))
+        if self.out_cls_token and state is not None:
+            outs.append(state.cls_token.squeeze(1))
         return tuple(outs)
+
+    def _enter_stage(
+        self, stage: int, x: Tensor, state: TokenState | None
+    ) -> TokenState | None:
+        """Class token and scores for a stage; ``x`` is the map of the one before."""
+        if self.arch.is_hourglass and stage == 3:
+            return TokenState(self.cls_token.expand(x.shape[0], -1, -1), None)
+        if state is None or state.scores is None:
+            return None
+        scores = pool_scores(state.scores, x.shape[1:-1])
+        return TokenState(self.cls_upsample(state.cls_token), scores)
 
     def _normalise(self, x: Tensor, index: int) -> Tensor:
         name = self._out_norm_names.get(index)
