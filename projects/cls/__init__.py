@@ -1,4 +1,8 @@
-"""Image classification on mmpretrain."""
+"""Classification on mmpretrain: what a config's ``custom_imports`` registers."""
 
-# First: without it, mmpretrain's imports warn of missing mmcv operators.
+# First: the OpenMMLab wheels need it.
 import uniformer_backbones  # noqa: F401
+from projects.cls import augment, ema, preprocessor
+from projects.common import layer_decay, warmup_cosine
+
+__all__ = ['augment', 'ema', 'layer_decay', 'preprocessor', 'warmup_cosine']

@@ -1,0 +1,16 @@
+"""UniFormer-B, 224 pixels, ImageNet-1K, 300 epochs from scratch.
+
+arXiv:2201.09450, table 3. Published: top-1 83.8; 50 M parameters, 8.3 G
+multiply-adds. 8 GPUs x 128 images. Its weights start every downstream task.
+"""
+
+_base_ = [
+    '../_base_/models/uniformer_cls.py',
+    '../_base_/datasets/imagenet_uniformer.py',
+    '../_base_/schedules/cls_adamw_300e.py',
+    '../_base_/cls_runtime.py',
+]
+
+lr = 4e-4 * 1024 / 512
+model = dict(backbone=dict(arch='base', drop_path_rate=0.3))
+optim_wrapper = dict(optimizer=dict(lr=lr))
