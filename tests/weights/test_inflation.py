@@ -105,6 +105,15 @@ def test_kernel_that_does_not_fit_is_refused_with_its_key(change, message):
         inflate_state_dict(weights, make(3))
 
 
+def test_half_precision_kernel_is_shared_among_the_frames_in_single_precision():
+    weights = random_weights(2, classes=0)
+    half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    model = make(3)
+    load_official(model, half)
+    kernel = half['blocks1.0.attn.weight'].float() / 5
+    assert torch.equal(model.blocks1[0].attn.weight[:, :, 0], kernel)
+
+
 def test_unknown_mode_is_refused():
     with pytest.raises(ValueError, match="average, center, got 'centre'"):
         inflate_state_dict({}, make(3), 'centre')
@@ -153,6 +162,19 @@ def test_still_clip_equals_image_under_center_inflation(options, frames):
     x = make_input(2)
     expected = tuple(still(out, (frames + 1) // 2) for out in image(x))
     assert_same(clip(still(x, frames)), expected, 1e-4)
+
+
+@pytest.mark.parametrize('frames', [1, 4, 7])
+def test_still_clip_equals_image_with_a_convolutional_stem(frames):
+    arch = {**TINY, 'conv_stem': True}
+    image, clip = make_dense(2, arch), make_dense(3, arch)
+    load_official(clip, image.state_dict(), inflate='center')
+    x = make_input(2)
+    outs = image(x)
+    got = clip(still(x, frames))
+    assert_same(
+        got, tuple(still(o, g.shape[2]) for o, g in zip(outs, got, strict=True)), 1e-4
+    )
 
 
 def test_average_inflation_is_exact_only_away_from_the_ends_of_a_clip():

@@ -59,7 +59,9 @@ class LoadReport:
             text += f' ({len(self.inflated)} inflated)'
         for name in ('dropped', 'new'):
             keys = getattr(self, name)
-            text += f'; {len(keys)} {name}' + (f': {_modules(keys)}' if keys else '')
+            text += f'; {len(keys)} {name}' + (
+                f': {list_modules(keys)}' if keys else ''
+            )
         return text
 
 
@@ -127,7 +129,9 @@ def _match(
             taken[place] = tensor
             report.loaded.append(key)
         elif place is not None and fits_inflated(tensor.shape, target[place].shape):
-            taken[place] = inflate_kernel(tensor, target[place].shape[2], inflate)
+            # In the model's precision: a share of a half-precision kernel would round.
+            kernel = tensor.to(target[place])
+            taken[place] = inflate_kernel(kernel, target[place].shape[2], inflate)
             report.inflated.append(key)
         elif required:
             what = (
@@ -181,8 +185,13 @@ def _misfit(
     )
 
 
-def _modules(keys: list[str]) -> str:
-    """Top-level modules of some keys with their numbers of tensors."""
+def list_modules(keys: list[str]) -> str:
+    """Top-level modules of some keys with their numbers of tensors.
+
+    Examples:
+        >>> list_modules(['norm.weight', 'norm.bias', 'head.bias'])
+        'norm (2), head (1)'
+    """
     counts: dict[str, int] = {}
     for key in keys:
         module = key.removeprefix('backbone.').split('.')[0]
