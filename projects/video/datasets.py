@@ -13,6 +13,7 @@ from projects.common.errors import UserError
 from projects.video.faults import FaultLimitError, VideoFault, attach_faults
 from projects.video.labels import class_names, label_map
 
+Step = dict[str, Any] | Callable[..., Any]
 TRIES = 100  # items that are tried in place of an unreadable one
 
 
@@ -20,6 +21,8 @@ class _Clips:
     """What both kinds of list share.
 
     Args:
+        sample: config of the sampler, such as ``dict(type='DenseSample', ...)``. The
+            pipeline then starts with the frames; with ``None`` it has to read them.
         classes: class names, or the name of a list of :mod:`projects.video.labels`.
         labels_in: list that the labels of the file are in, where that is another one
             than ``classes``; they are mapped by name.
@@ -35,7 +38,10 @@ class _Clips:
 
     def __init__(
         self,
+        ann_file: str,
+        pipeline: Sequence[Step],
         *args: Any,
+        sample: dict[str, Any] | None = None,
         classes: str | Sequence[str] | None = None,
         labels_in: str | None = None,
         num_repeats: int = 1,
@@ -57,7 +63,13 @@ class _Clips:
             if not isinstance(classes, str):
                 raise ValueError('labels_in: classes must name a list to map to')
             self._labels = label_map(labels_in, classes)
-        super().__init__(*args, metainfo=metainfo, **kwargs)
+        if sample is not None:
+            pipeline = [*self._readers(sample), *pipeline]
+        super().__init__(ann_file, pipeline, *args, metainfo=metainfo, **kwargs)
+
+    def _readers(self, sample: dict[str, Any]) -> list[Step]:
+        """Transforms that come before a pipeline which starts with the frames."""
+        raise NotImplementedError
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on an item, or on others until one can be read.
@@ -143,8 +155,10 @@ class VideoListDataset(_Clips, VideoDataset):
     Args:
         ann_file: the list: ``name.mp4,label`` for Kinetics, ``Class/v.avi label`` for
             UCF101.
-        pipeline: transforms, the first :class:`~projects.video.loading.SampleVideo`.
+        pipeline: transforms of the frames; without ``sample``, the first of them is
+            :class:`~projects.video.loading.SampleVideo`.
         delimiter: what stands between name and label.
+        backend: decoder, one of ``projects.video.reader.READERS``.
         kwargs: those of ``_Clips`` and of mmaction2's ``VideoDataset``.
 
     Raises:
@@ -154,11 +168,16 @@ class VideoListDataset(_Clips, VideoDataset):
     def __init__(
         self,
         ann_file: str,
-        pipeline: list[dict[str, Any] | Callable[..., Any]],
+        pipeline: Sequence[Step],
         delimiter: str = ',',
+        backend: str = 'pyav',
         **kwargs: Any,
     ) -> None:
+        self.backend = backend
         super().__init__(ann_file, pipeline, delimiter=delimiter, **kwargs)
+
+    def _readers(self, sample: dict[str, Any]) -> list[Step]:
+        return [{'type': 'SampleVideo', 'sample': sample, 'backend': self.backend}]
 
     def load_data_list(self) -> list[dict[str, Any]]:
         folder = Path(self.data_prefix.get('video') or '')
@@ -174,7 +193,7 @@ class FrameListDataset(_Clips, RawframeDataset):
 
     Args:
         ann_file: the list.
-        pipeline: transforms; a sampler and
+        pipeline: transforms of the frames; without ``sample``, a sampler and
             :class:`~projects.video.loading.ReadFrameFolder` come first.
         filename_tmpl: name of a frame; Something-Something V1 has ``'{:05}.jpg'``.
         start_index: number of the first frame.
@@ -183,6 +202,9 @@ class FrameListDataset(_Clips, RawframeDataset):
     Raises:
         UserError: the list is missing, or a line has another form or label.
     """
+
+    def _readers(self, sample: dict[str, Any]) -> list[Step]:
+        return [sample, {'type': 'ReadFrameFolder'}]
 
     def load_data_list(self) -> list[dict[str, Any]]:
         folder = Path(self.data_prefix.get('img') or '')

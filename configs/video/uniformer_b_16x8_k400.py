@@ -1,0 +1,25 @@
+"""UniFormer-B, Kinetics-400, 16 frames spread over 128.
+
+From ImageNet-1K weights. arXiv:2201.04676. Published: top-1 81.7, 387 G multiply-adds
+for 4 clips of 224 pixels. 8 GPUs x 5 videos.
+"""
+
+_base_ = [
+    '../_base_/models/uniformer_video.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/schedules/video_adamw.py',
+    '../_base_/video_runtime.py',
+]
+model = dict(
+    backbone=dict(
+        arch='base',
+        drop_path_rate=0.3,
+        init_cfg=dict(checkpoint='checkpoints/uniformer_base_in1k.pth'),
+    ),
+)
+clip = dict(stride=8)
+train_dataloader = dict(batch_size=5, dataset=dict(sample=clip))
+val_dataloader = dict(dataset=dict(sample=clip))
+test_dataloader = dict(dataset=dict(sample=clip))
+optim_wrapper = dict(optimizer=dict(lr=1.25e-4))
+auto_scale_lr = dict(base_batch_size=40)

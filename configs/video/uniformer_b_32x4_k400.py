@@ -1,0 +1,23 @@
+"""UniFormer-B, Kinetics-400, 32 frames spread over 128.
+
+From ImageNet-1K weights. arXiv:2201.04676. Published: top-1 82.9, 1036 G
+multiply-adds for 4 clips of 224 pixels. 8 GPUs x 4 videos.
+"""
+
+_base_ = [
+    '../_base_/models/uniformer_video.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/schedules/video_adamw.py',
+    '../_base_/video_runtime.py',
+]
+model = dict(
+    backbone=dict(
+        arch='base',
+        drop_path_rate=0.3,
+        init_cfg=dict(checkpoint='checkpoints/uniformer_base_in1k.pth'),
+    ),
+)
+clip = dict(clip_len=32)
+train_dataloader = dict(dataset=dict(sample=clip))
+val_dataloader = dict(dataset=dict(sample=clip))
+test_dataloader = dict(dataset=dict(sample=clip))
