@@ -2,7 +2,14 @@
 
 # First: the OpenMMLab wheels need it.
 import uniformer_backbones  # noqa: F401
-from projects.cls import augment, ema, preprocessor
+from projects.cls import augment, ema, light_head, preprocessor
 from projects.common import layer_decay, warmup_cosine
 
-__all__ = ['augment', 'ema', 'layer_decay', 'preprocessor', 'warmup_cosine']
+__all__ = [
+    'augment',
+    'ema',
+    'layer_decay',
+    'light_head',
+    'preprocessor',
+    'warmup_cosine',
+]
