@@ -2,7 +2,15 @@
 
 # First: the OpenMMLab wheels need it.
 import uniformer_backbones  # noqa: F401
-from projects.cls import augment, ema, light_head, preprocessor
+from projects.cls import (
+    augment,
+    ema,
+    light_head,
+    preprocessor,
+    token_classifier,
+    token_head,
+    token_transforms,
+)
 from projects.common import layer_decay, warmup_cosine
 
 __all__ = [
@@ -11,5 +19,8 @@ __all__ = [
     'layer_decay',
     'light_head',
     'preprocessor',
+    'token_classifier',
+    'token_head',
+    'token_transforms',
     'warmup_cosine',
 ]

@@ -11,7 +11,12 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
-from projects.common.randaugment import BACKENDS, TimmPolicy, apply_steps
+from projects.common.randaugment import (
+    BACKENDS,
+    TimmPolicy,
+    apply_steps,
+    replay_geometry,
+)
 
 # ImageNet's mean, rounded.
 IMAGE_FILL = (124, 116, 104)
@@ -52,10 +57,13 @@ class TimmImageAugment(BaseTransform):
         self.backend = backend
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Augment ``img``."""
+        """Augment ``img``; move ``label_map`` of token labeling with it if present."""
+        steps = self.policy.draw()
         image = np.ascontiguousarray(results['img'][..., ::-1])
-        (image,) = apply_steps(self.policy.draw(), [image], self.backend)
+        (image,) = apply_steps(steps, [image], self.backend)
         results['img'] = np.ascontiguousarray(image[..., ::-1])
+        if 'label_map' in results:
+            results['label_map'] = replay_geometry(steps, results['label_map'])
         return results
 
     def __repr__(self) -> str:
