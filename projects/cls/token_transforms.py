@@ -25,7 +25,7 @@ class LoadLabelMap(BaseTransform):
 
     Args:
         root: folder of the maps, laid out as :mod:`projects.cls.label_map` says.
-        num_classes: of the model.
+        num_classes: of the model; :class:`TokenCrop` finds it in ``label_classes``.
 
     Raises:
         LabelMapError: the map is missing or not as described.
@@ -36,9 +36,10 @@ class LoadLabelMap(BaseTransform):
         self.num_classes = num_classes
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add ``label_map``."""
+        """Add ``label_map`` and ``label_classes``."""
         path = label_map_path(self.root, results['img_path'])
         results['label_map'] = read_label_map(path, self.num_classes)
+        results['label_classes'] = self.num_classes
         return results
 
     def __repr__(self) -> str:
@@ -66,7 +67,6 @@ class TokenCrop(RandomResizedCrop):
 
     Args:
         scale: side of the crop in pixels.
-        num_classes: of the model.
         grid: tokens along a side; ``None`` for ``scale / 32``.
         interpolation: of the image; ``'random'`` is bilinear or bicubic, as released.
         released_view: pool the map over the box that the released code does: it hands
@@ -82,7 +82,6 @@ class TokenCrop(RandomResizedCrop):
     def __init__(
         self,
         scale: int,
-        num_classes: int,
         grid: int | None = None,
         interpolation: str = 'random',
         released_view: bool = False,
@@ -95,7 +94,6 @@ class TokenCrop(RandomResizedCrop):
         self.grid = scale // 32 if grid is None else grid
         if self.grid < 1:
             raise ValueError(f'grid must be at least 1, got {self.grid}')
-        self.num_classes = num_classes
         self.released_view = released_view
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -110,14 +108,10 @@ class TokenCrop(RandomResizedCrop):
         )
         results['img_shape'] = results['img'].shape[:2]
         view = self._view(image.shape[:2], top, left, height, width)
-        label_map = results.pop('label_map')
+        label_map, classes = results.pop('label_map'), results.pop('label_classes')
         tokens = (self.grid, self.grid)
-        results['gt_token_score'] = view_labels(
-            label_map, view, tokens, self.num_classes
-        )
-        results['gt_score'] = view_labels(label_map, view, (1, 1), self.num_classes)[
-            0, 0
-        ]
+        results['gt_token_score'] = view_labels(label_map, view, tokens, classes)
+        results['gt_score'] = view_labels(label_map, view, (1, 1), classes)[0, 0]
         return results
 
     def _view(
