@@ -24,7 +24,12 @@ OPENMIXUP_RULES = (
         r'openmixup_norm\1.',
     ),  # BatchNorm; not our norm1, 2
     (re.compile(r'^norm3\.'), 'norm.'),
-    (re.compile(r'^head\.fc\.'), 'head.'),
+)
+# Classifiers: mmaction2 and its like, mmpretrain and OpenMixup; heads that the official
+# models have beside it and OpenMMLab models keep in their head.
+HEAD_RULES = (
+    (re.compile(r'^(?:cls_head\.fc_cls|head\.fc)\.'), 'head.'),
+    (re.compile(r'^(?:cls_head|head)\.(aux_head|norm_cls|head_cls)\.'), r'\1.'),
 )
 
 
@@ -36,7 +41,8 @@ def unwrap(payload: Mapping[str, Any], ema: bool = False) -> dict[str, Tensor]:
         ema: prefer the exponential moving average where the file has one.
 
     Returns:
-        Key to tensor, without leading ``module.``; non-tensors are left out.
+        Key to tensor, without leading ``module.`` and the ``_orig_mod.`` of compiled
+        modules; non-tensors are left out.
 
     Raises:
         ValueError: nothing in it looks like weights.
@@ -47,14 +53,14 @@ def unwrap(payload: Mapping[str, Any], ema: bool = False) -> dict[str, Tensor]:
             payload = payload[name]
             break
     weights = {
-        key.removeprefix('module.'): value
+        key.replace('_orig_mod.', '').removeprefix('module.'): value
         for key, value in payload.items()
         if isinstance(key, str) and isinstance(value, Tensor)
     }
     if not weights:
         raise ValueError(
             'the checkpoint holds no weights; its entries are '
-            f'{sorted(map(str, payload))[:8]}'
+            f'{sorted(key for key in payload if isinstance(key, str))[:8]}'
         )
     return weights
 
@@ -62,27 +68,53 @@ def unwrap(payload: Mapping[str, Any], ema: bool = False) -> dict[str, Tensor]:
 def to_official(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename the keys of any known code base to the official names.
 
-    ``backbone.`` is dropped; OpenMixup's and MMAction2's names are translated; the
-    keys of detection, segmentation and pose heads stay as they are.
+    ``backbone.`` is dropped; OpenMixup's names and the classifiers of mmpretrain and
+    MMAction2 are translated; the keys of detection, segmentation and pose heads stay.
+
+    Raises:
+        ValueError: two tensors would get one name.
     """
-    keys = {key: key.removeprefix('backbone.') for key in weights}
-    if any(OPENMIXUP_MARK.match(key) for key in keys.values()):
-        keys = {key: _rename_openmixup(name) for key, name in keys.items()}
-    return {
-        re.sub(r'^cls_head\.fc_cls\.', 'head.', name): weights[key]
-        for key, name in keys.items()
-    }
-
-
-def _rename_openmixup(key: str) -> str:
-    for pattern, replacement in OPENMIXUP_RULES:
-        key = pattern.sub(replacement, key)
-    return key
+    names = {key: key.removeprefix('backbone.') for key in weights}
+    is_openmixup = any(OPENMIXUP_MARK.match(name) for name in names.values())
+    rules = (*(OPENMIXUP_RULES if is_openmixup else ()), *HEAD_RULES)
+    renamed: dict[str, Tensor] = {}
+    for key, name in names.items():
+        for pattern, replacement in rules:
+            name = pattern.sub(replacement, name)
+        if name in renamed:
+            raise ValueError(f'{key} is there twice, with and without its prefix')
+        renamed[name] = weights[key]
+    return renamed
 
 
 def is_backbone_key(key: str) -> bool:
     """Whether an official name belongs to the backbone rather than to a head."""
     return BACKBONE_KEY.match(key) is not None
+
+
+def read_sizes(
+    weights: Mapping[str, Tensor],
+) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
+    """Depths and widths of the four stages, from official names.
+
+    Returns:
+        Two tuples of four; ``None`` stands for what cannot be read.
+    """
+    depths: list[int | None] = []
+    widths: list[int | None] = []
+    for stage in range(1, 5):
+        pattern = re.compile(rf'blocks{stage}\.(\d{{1,4}})\.')
+        found = [int(m[1]) for key in weights if (m := pattern.match(key))]
+        depths.append(max(found) + 1 if found else None)
+        width = weights.get(f'blocks{stage}.0.pos_embed.bias')
+        widths.append(None if width is None else width.numel())
+    return tuple(depths), tuple(widths)
+
+
+def is_of_clips(weights: Mapping[str, Tensor]) -> bool:
+    """Whether the kernels, under official names, have a time axis."""
+    position = weights.get('blocks1.0.pos_embed.weight')
+    return position is not None and position.dim() == 5
 
 
 def describe(weights: Mapping[str, Tensor]) -> str:
@@ -92,16 +124,9 @@ def describe(weights: Mapping[str, Tensor]) -> str:
         For example ``depths 3,4,8,3, widths 64,128,320,512, images``; a question
         mark stands for what cannot be read.
     """
-    depths, widths = [], []
-    for stage in range(1, 5):
-        found = [
-            int(m[1])
-            for key in weights
-            if (m := re.match(rf'blocks{stage}\.(\d+)\.', key))
-        ]
-        depths.append(str(max(found) + 1) if found else '?')
-        width = weights.get(f'blocks{stage}.0.pos_embed.bias')
-        widths.append('?' if width is None else str(len(width)))
-    position = weights.get('blocks1.0.pos_embed.weight')
-    kind = 'clips' if position is not None and position.dim() == 5 else 'images'
-    return f'depths {",".join(depths)}, widths {",".join(widths)}, {kind}'
+    depths, widths = (
+        ','.join('?' if size is None else str(size) for size in sizes)
+        for sizes in read_sizes(weights)
+    )
+    kind = 'clips' if is_of_clips(weights) else 'images'
+    return f'depths {depths}, widths {widths}, {kind}'

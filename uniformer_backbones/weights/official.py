@@ -5,9 +5,9 @@ and heads. Nothing is skipped in silence: what a task leaves behind (a classifie
 BatchNorm and head in a dense model, say) is listed, anything else is refused.
 """
 
+import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any
 
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from uniformer_backbones.compat.checkpoint import read_checkpoint
 from uniformer_backbones.models.uniformer import UniFormer
+from uniformer_backbones.weights.checks import check_tensors
+from uniformer_backbones.weights.identity import Identity, identify
 from uniformer_backbones.weights.inflation import (
     check_mode,
     fits_inflated,
@@ -27,6 +29,9 @@ from uniformer_backbones.weights.keys import (
     to_official,
     unwrap,
 )
+from uniformer_backbones.weights.report import LoadReport, list_modules
+
+__all__ = ['LoadReport', 'list_modules', 'load_official']
 
 # What a model of another task leaves behind or adds. Everything else must match.
 OPTIONAL = re.compile(
@@ -34,35 +39,7 @@ OPTIONAL = re.compile(
     r'|blocks[34]\.\d+\.(t_norm|t_attn)\.'
 )
 CLASSIFIERS = ('head.fc.', 'cls_head.fc_cls.', 'head.')
-
-
-@dataclass
-class LoadReport:
-    """What :func:`load_official` did with every tensor, by key.
-
-    Attributes:
-        loaded: copied as they are.
-        inflated: copied with a time axis added.
-        dropped: in the file, without a place in the model.
-        new: in the model, not in the file; they keep their initial values.
-    """
-
-    loaded: list[str] = field(default_factory=list)
-    inflated: list[str] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-    new: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        """One line: how many of each, and which modules were dropped or are new."""
-        text = f'{len(self.loaded) + len(self.inflated)} tensors taken'
-        if self.inflated:
-            text += f' ({len(self.inflated)} inflated)'
-        for name in ('dropped', 'new'):
-            keys = getattr(self, name)
-            text += f'; {len(keys)} {name}' + (
-                f': {list_modules(keys)}' if keys else ''
-            )
-        return text
+OWNERS = ('', 'head.', 'cls_head.')
 
 
 def load_official(
@@ -70,60 +47,92 @@ def load_official(
     checkpoint: str | PathLike[str] | Mapping[str, Any],
     inflate: str = 'average',
     ema: bool = False,
+    strict: bool = False,
 ) -> LoadReport:
     """Load a published UniFormer checkpoint, of any task, into a model of any task.
 
     Args:
-        model: a :class:`~uniformer_backbones.UniFormer`, or an OpenMMLab model that has
-            one as ``backbone``; then heads of the same kind are loaded too.
+        model: a :class:`~uniformer_backbones.UniFormer`, or a model that has one, as
+            the OpenMMLab models' ``backbone``; then heads of the same kind are loaded
+            too.
         checkpoint: a ``.pth`` or ``.safetensors`` file, or its contents. Containers
             (``model``, ``state_dict``, ``model_state``), ``module.`` and ``backbone.``
-            are unwrapped; OpenMixup's and MMAction2's names are understood.
+            are unwrapped; the names of OpenMixup, mmpretrain, MMAction2 and MMPose 0.x
+            are understood.
         inflate: how image kernels become kernels of clips in a 3D model: ``'average'``
             (official) or ``'center'``.
         ema: take the exponential moving average where the file has one.
+        strict: refuse a file that leaves anything new or dropped.
 
     Returns:
-        What was loaded, inflated, dropped and what is new. It is logged as well.
+        What was loaded, inflated, dropped and what is new. It is logged as well; of a
+        file, also what it is, and a warning where its name tells another ``head_dim``
+        than the model's, which no shape shows.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is no checkpoint, is of another arch, has or lacks layer
-            scale, or a 3D one is given to a 2D model. The message names a key. The
-            model is unchanged then.
+            scale, holds NaN, or a 3D one is given to a 2D model. The message names a
+            key. The model is unchanged then.
 
     Source:
         Official loaders of the five tasks; the video one inflates with ``'average'``.
     """
     check_mode(inflate)
-    name = 'checkpoint'
+    name, identity = 'checkpoint', None
+    prefix = find_backbone(model)
+    is_file = not isinstance(checkpoint, Mapping)
     if not isinstance(checkpoint, Mapping):
         name = fspath(checkpoint)
         checkpoint = read_checkpoint(checkpoint)
     try:
-        weights = to_official(unwrap(checkpoint, ema))
-        state, report = _match(weights, model, inflate)
+        raw = unwrap(checkpoint, ema)
+        check_tensors(raw)
+        weights = to_official(raw)
+        state, report = _match(weights, model, prefix, inflate)
+        if strict and (report.dropped or report.new):
+            raise ValueError(
+                f'does not fit exactly, and strict was asked for: {report}'
+            )
+        if is_file:
+            identity = identify(raw, name, checkpoint.get('meta'))
     except ValueError as error:
         raise ValueError(f'{name}: {error}') from None
     model.load_state_dict(state, strict=False)
+    if identity is not None:
+        print_log(f'{name}: {identity}', logger='current')
+        _warn_of_head_dim(name, identity, model, prefix)
     print_log(f'{name}: {report}', logger='current')
     return report
 
 
+def find_backbone(model: nn.Module) -> str:
+    """Prefix of a model's UniFormer in its state dict.
+
+    Raises:
+        ValueError: it has none.
+    """
+    for path, module in model.named_modules():
+        if isinstance(module, UniFormer):
+            return f'{path}.' if path else ''
+    # A class of another library with the same parameters, as MMAction2's own.
+    if any(
+        is_backbone_key(key.removeprefix('backbone.')) for key in model.state_dict()
+    ):
+        return 'backbone.'
+    raise ValueError(f'{type(model).__name__} has no UniFormer backbone')
+
+
 def _match(
-    weights: Mapping[str, Tensor], model: nn.Module, inflate: str
+    weights: Mapping[str, Tensor], model: nn.Module, prefix: str, inflate: str
 ) -> tuple[dict[str, Tensor], LoadReport]:
     """Find a place for every tensor, or a reason why it has none."""
     target = model.state_dict()
-    prefix = '' if isinstance(model, UniFormer) else 'backbone.'
-    if not any(is_backbone_key(key.removeprefix(prefix)) for key in target):
-        raise ValueError(f'{type(model).__name__} has no UniFormer backbone')
     taken: dict[str, Tensor] = {}
     report = LoadReport()
     misfits: list[tuple[str, str]] = []
     for key, tensor in weights.items():
         place = _place(key, prefix, target)
-        required = is_backbone_key(key) and not OPTIONAL.match(key)
         shape = None if place is None else target[place].shape
         if place is not None and tensor.shape == shape:
             taken[place] = tensor
@@ -133,19 +142,17 @@ def _match(
             kernel = tensor.to(target[place])
             taken[place] = inflate_kernel(kernel, target[place].shape[2], inflate)
             report.inflated.append(key)
-        elif required:
-            what = (
-                f'is {tuple(tensor.shape)}, not {tuple(shape)}'
-                if shape
-                else ('is not in the model')
-            )
-            misfits.append((key, what))
+        elif _is_required(key):
+            what = f'is {tuple(tensor.shape)}, not {tuple(shape)}' if shape else None
+            misfits.append((key, what or 'is not in the model'))
         else:  # another task's head or norm, or another number of classes
             report.dropped.append(key)
+            if place is not None and tensor.dim() and shape:
+                module = place.rpartition('.')[0]
+                report.resized.setdefault(module, (tensor.shape[0], shape[0]))
     for place in (name for name in target if name not in taken):
         key = place.removeprefix(prefix)
-        ours = place.startswith(prefix) and is_backbone_key(key)
-        if ours and not OPTIONAL.match(key):
+        if place.startswith(prefix) and _is_required(key):
             misfits.append((key, 'is not in the checkpoint'))
     if misfits:
         raise _misfit(*misfits[0], weights, target, prefix)
@@ -157,14 +164,20 @@ def _match(
     return taken, report
 
 
+def _is_required(key: str) -> bool:
+    return is_backbone_key(key) and not OPTIONAL.match(key)
+
+
 def _place(key: str, prefix: str, target: Mapping[str, Tensor]) -> str | None:
     """Name in the model of an official key."""
     if is_backbone_key(key):
         candidates = [prefix + key]
     elif key.startswith('head.') and key.count('.') == 1:  # the linear classifier
         candidates = [head + key.removeprefix('head.') for head in CLASSIFIERS]
-    else:  # MMPose 0.x called its head keypoint_head
-        candidates = [key, key.replace('keypoint_head.', 'head.')]
+    else:  # OpenMMLab's classifiers own what stands beside the official head
+        candidates = [owner + key for owner in OWNERS]
+        # MMPose 0.x called its head keypoint_head.
+        candidates.append(key.replace('keypoint_head.', 'head.'))
     return next((name for name in candidates if name in target), None)
 
 
@@ -185,15 +198,19 @@ def _misfit(
     )
 
 
-def list_modules(keys: list[str]) -> str:
-    """Top-level modules of some keys with their numbers of tensors.
-
-    Examples:
-        >>> list_modules(['norm.weight', 'norm.bias', 'head.bias'])
-        'norm (2), head (1)'
-    """
-    counts: dict[str, int] = {}
-    for key in keys:
-        module = key.removeprefix('backbone.').split('.')[0]
-        counts[module] = counts.get(module, 0) + 1
-    return ', '.join(f'{module} ({count})' for module, count in counts.items())
+def _warn_of_head_dim(
+    name: str, identity: Identity, model: nn.Module, prefix: str
+) -> None:
+    """Say where the file's name or its metadata contradict the model."""
+    attention = model.get_submodule(f'{prefix}blocks3')[0].attn  # type: ignore[index]
+    if identity.head_dim is None or not identity.is_told or not attention.num_heads:
+        return
+    ours = attention.proj.in_features // attention.num_heads
+    if ours != identity.head_dim:
+        print_log(
+            f'{name}: head_dim is {identity.head_dim} ({identity.told_by}), but '
+            f'{ours} in the model. The shapes are the same, the results are not: set '
+            f'head_dim={identity.head_dim} unless you know better',
+            logger='current',
+            level=logging.WARNING,
+        )
