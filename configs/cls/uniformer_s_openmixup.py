@@ -16,7 +16,7 @@ trunc_normal = dict(type='TruncNormal', layer=['Conv2d', 'Linear'], std=0.02)
 model = dict(backbone=dict(layer_scale='all', init_cfg=trunc_normal))
 param_scheduler = [
     dict(
-        type='WarmupCosineLR',
+        type='TimmCosineLR',
         total=300,
         warmup=20,
         start_factor=1e-6,

@@ -11,7 +11,7 @@ from projects.cls import (
     token_head,
     token_transforms,
 )
-from projects.common import layer_decay, warmup_cosine
+from projects.common import layer_decay, timm_cosine
 
 __all__ = [
     'augment',
@@ -19,8 +19,8 @@ __all__ = [
     'layer_decay',
     'light_head',
     'preprocessor',
+    'timm_cosine',
     'token_classifier',
     'token_head',
     'token_transforms',
-    'warmup_cosine',
 ]

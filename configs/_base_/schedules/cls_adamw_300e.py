@@ -12,7 +12,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 param_scheduler = [
     dict(
-        type='WarmupCosineLR',
+        type='TimmCosineLR',
         total=max_epochs,
         warmup=5,
         start_lr=1e-6,

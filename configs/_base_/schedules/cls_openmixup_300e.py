@@ -8,7 +8,7 @@ _base_ = './cls_adamw_300e.py'
 
 param_scheduler = [
     dict(
-        type='WarmupCosineLR',
+        type='TimmCosineLR',
         total=300,
         warmup=5,
         start_factor=1e-6,

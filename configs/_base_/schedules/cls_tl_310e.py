@@ -8,7 +8,7 @@ _base_ = './cls_adamw_300e.py'
 
 train_cfg = dict(max_epochs=300 + 10)
 param_scheduler = [
-    dict(type='WarmupCosineLR', total=300, warmup=5, start_lr=1e-6, eta_min=1e-5)
+    dict(type='TimmCosineLR', total=300, warmup=5, start_lr=1e-6, eta_min=1e-5)
 ]
 optim_wrapper = dict(optimizer=dict(lr=1.6e-3))
 custom_hooks = [

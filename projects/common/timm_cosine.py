@@ -13,7 +13,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 
 @PARAM_SCHEDULERS.register_module()
-class WarmupCosineLR(_ParamScheduler):
+class TimmCosineLR(_ParamScheduler):
     """Linear warm-up, a cosine counted from step 0, then a constant cooldown.
 
     A layer-wise decayed group has its own top rate; ``eta_min`` and ``start_lr`` are
@@ -59,10 +59,10 @@ class WarmupCosineLR(_ParamScheduler):
         end: int = INF,
     ) -> None:
         if (start_lr is None) == (start_factor is None):
-            raise ValueError('WarmupCosineLR: give start_lr or start_factor, not both')
+            raise ValueError('TimmCosineLR: give start_lr or start_factor, not both')
         if not 0 <= warmup < total:
             raise ValueError(
-                f'WarmupCosineLR: warmup must be shorter than total={total}, '
+                f'TimmCosineLR: warmup must be shorter than total={total}, '
                 f'got {warmup}'
             )
         self.total, self.warmup, self.lag = total, warmup, lag
@@ -75,7 +75,7 @@ class WarmupCosineLR(_ParamScheduler):
     @classmethod
     def build_iter_from_epoch(
         cls, *args: Any, epoch_length: int, by_epoch: bool = True, **kwargs: Any
-    ) -> 'WarmupCosineLR':
+    ) -> 'TimmCosineLR':
         """Make it change every step, with all lengths still given in epochs."""
         for name in ('total', 'warmup', 'lag', 'begin', 'end'):
             if name in kwargs and kwargs[name] != INF:
