@@ -73,6 +73,7 @@ def _find(cfg: Config, names: Sequence[str], *keys: str) -> Any:
 
 def _steps(dataset: Any) -> list[Any]:
     steps = transforms(dataset.get('pipeline', []))
+    steps += [dataset['sample']] if dataset.get('sample') else []
     steps += [step['sample'] for step in steps if isinstance(step.get('sample'), dict)]
     return [step for step in steps if isinstance(step.get('type'), str)]
 

@@ -58,6 +58,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--steps', type=int, help='optimizer steps of a short run')
     parser.add_argument(
+        '--strict',
+        action='store_true',
+        help='end at the first video that cannot be read instead of replacing it',
+    )
+    parser.add_argument(
         '--amp',
         choices=['bf16', 'fp16'],
         help='mixed precision; bf16 works on a CPU too',
@@ -113,6 +118,8 @@ def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
         need_task(cfg, '--quick').shrink(cfg, args.quick or None, args.steps)
     elif args.steps is not None:
         raise UserError('--steps: is for short runs; add --quick or --demo')
+    if args.strict:
+        need_task(cfg, '--strict').be_strict(cfg)
     cfg.work_dir = (
         args.work_dir
         or cfg.get('work_dir')
@@ -164,7 +171,7 @@ def apply_resume(cfg: Config, resume: str | None) -> None:
 
 
 def apply_init(cfg: Config, init: str | None, demo: bool) -> None:
-    """Choose the weights that the backbone starts from.
+    """Choose the weights that the backbone, or the whole model, starts from.
 
     Args:
         cfg: the config.
@@ -175,15 +182,18 @@ def apply_init(cfg: Config, init: str | None, demo: bool) -> None:
         UserError: the file that the config or ``--init`` names does not exist.
     """
     backbone = cfg.model.get('backbone') or {}
+    # Fine-tuning a classifier goes on with its heads.
+    whole = (cfg.model.get('init_cfg') or {}).get('type') == 'Pretrained'
+    part = cfg.model if whole else backbone
     if init == 'none' or (demo and init is None):
-        cfg.model['backbone']['init_cfg'] = None
+        part['init_cfg'] = None
         return
     if init is not None:
         if not Path(init).is_file():
             raise UserError(f'--init {init}: no such file')
-        backbone['init_cfg'] = {'type': 'Pretrained', 'checkpoint': init}
+        part['init_cfg'] = {'type': 'Pretrained', 'checkpoint': init}
         return
-    init_cfg = backbone.get('init_cfg')
+    init_cfg = part.get('init_cfg')
     is_ours = str(backbone.get('type')).startswith('uniformer_backbones.')
     if not (is_ours and init_cfg) or cfg.get('resume') or cfg.get('load_from'):
         return

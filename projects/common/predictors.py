@@ -119,15 +119,21 @@ class Recognizer(Predictor):
     def build(self, cfg: Config) -> Any:
         from mmaction.apis.inferencers import MMAction2Inferencer
 
-        own = cfg.test_dataloader.dataset.pipeline
-        if any('Decode' in str(step['type']) for step in own):
-            own = None
+        dataset = cfg.test_dataloader.dataset
+        own = list(dataset.pipeline)
+        if dataset.get('sample') is not None:  # ours: any video, whatever it trained on
+            backend = dataset.get('backend', 'pyav')
+            own.insert(
+                0, {'type': 'SampleVideo', 'sample': dataset.sample, 'backend': backend}
+            )
+        elif any('Decode' in str(step['type']) for step in own):
+            own = []
         cfg.pop('visualizer', None)
         outer = MMAction2Inferencer(
             cfg, self.settings.checkpoint, device=self.settings.device
         )
         inner = outer.actionrecog_inferencer
-        if own is not None:  # it reads the file itself; mmaction would decode it twice
+        if own:  # it reads the file itself; mmaction would decode it twice
             inner.pipeline = Compose([{'type': 'InferencerPackInput'}, *own])
         return inner
 

@@ -10,13 +10,27 @@ from rich.table import Table
 from projects.common.task import Task
 
 
-def print_metrics(task: Task | None, metrics: Mapping[str, Any], title: str) -> None:
-    """Print the task's own metrics, or all of them where no task is known."""
+def print_metrics(
+    task: Task | None,
+    metrics: Mapping[str, Any],
+    title: str,
+    probes: Mapping[str, float] | None = None,
+) -> None:
+    """Print the task's own metrics, or all of them where no task is known.
+
+    Args:
+        task: of the run, if there is one for it.
+        metrics: values by key of the evaluator.
+        title: of the table.
+        probes: further figures, by title.
+    """
     titles = task.metrics if task else {key: key for key in metrics}
     table = Table('metric', 'value', title=title)
     for key, name in titles.items():
         if key in metrics:
             table.add_row(name, f'{float(metrics[key]):.3f}')
+    for name, value in (probes or {}).items():
+        table.add_row(name, f'{value:.3f}')
     if table.row_count:
         _console().print(table)
 

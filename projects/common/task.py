@@ -18,6 +18,9 @@ from projects.common.errors import UserError
 
 TASKS = {
     'mmdet': 'projects.det.task',
+    'mmaction': 'projects.video.task',
+    'mmpretrain': 'projects.cls.task',
+    'mmseg': 'projects.seg.task',
 }
 
 
@@ -54,6 +57,14 @@ class Task(ABC):
             steps: optimizer steps of the run; ``None`` for the task's own.
         """
 
+    def be_strict(self, cfg: Config) -> None:
+        """End at the first file that cannot be read, where others replace it.
+
+        Raises:
+            UserError: nothing is ever replaced in this task.
+        """
+        raise UserError(f'--strict: {self.name} never replaces a file')
+
     @abstractmethod
     def check_data(self, cfg: Config, splits: tuple[str, ...]) -> None:
         """Find missing or unusable data before the first step.
@@ -69,6 +80,10 @@ class Task(ABC):
     @abstractmethod
     def draw(self, model: nn.Module, dataset: BaseDataset, folder: Path) -> list[Path]:
         """Draw predictions beside the truth into a folder; returns the files."""
+
+    def probe(self, model: nn.Module, dataset: BaseDataset) -> dict[str, float]:
+        """Measure what a demo is to prove beside its metrics: figures by title."""
+        return {}
 
 
 def find_task(cfg: Config) -> Task | None:

@@ -74,7 +74,10 @@ def show_results(runner: DurableRunner, drawn: bool) -> None:
         for key, buffer in runner.message_hub.log_scalars.items()
         if key.startswith('val/') and buffer.data[0].size
     }
-    print_metrics(task, metrics, 'Held-out results')
+    probes = {}
+    if drawn and task is not None:
+        probes = task.probe(runner.model, runner.val_dataloader.dataset)
+    print_metrics(task, metrics, 'Held-out results', probes)
     places = {
         'checkpoint': runner.message_hub.runtime_info.get('last_ckpt'),
         'loss curve': loss_curve(

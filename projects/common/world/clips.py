@@ -252,7 +252,7 @@ def write_kinetics(
 
     The folder then holds ``train/*.mp4`` and ``val/*.mp4``, the lists ``train.csv``,
     ``val.csv`` and ``test.csv`` (the same as ``val.csv``, as in the release) with lines
-    ``train/000000.mp4,label``, and ``class_names.txt``, one name a line. Clip i of a
+    ``train/000000.mp4,label``, and ``classes.txt``, one name a line. Clip i of a
     split depends on the seed, the split, i, size, num_frames and fps alone.
 
     Args:
@@ -289,5 +289,5 @@ def write_kinetics(
             lines.append(f'{name},{clip.label}\n')
         (root / f'{split}.csv').write_text(''.join(lines))
     (root / 'test.csv').write_bytes((root / 'val.csv').read_bytes())
-    (root / 'class_names.txt').write_text('\n'.join(CLIP_CLASSES) + '\n')
+    (root / 'classes.txt').write_text('\n'.join(CLIP_CLASSES) + '\n')
     return root

@@ -108,7 +108,7 @@ def test_opencv_and_decord_count_the_same_frames(world):
 
 
 def test_layout_is_that_of_kinetics(world):
-    names = (world / 'class_names.txt').read_text().splitlines()
+    names = (world / 'classes.txt').read_text().splitlines()
     assert tuple(names) == CLIP_CLASSES
     for split, count in (('train', 9), ('val', 8)):
         lines = (world / f'{split}.csv').read_text().splitlines()
