@@ -35,6 +35,8 @@ train_dataloader = dict(
     batch_size=128,
     num_workers=10,
     persistent_workers=True,
+    pin_memory=True,
+    collate_fn=dict(type='default_collate'),
     drop_last=True,
     sampler=dict(type='RepeatAugSampler', num_repeats=3, shuffle=True),
     dataset=dict(
@@ -48,6 +50,8 @@ val_dataloader = dict(
     batch_size=192,
     num_workers=10,
     persistent_workers=True,
+    pin_memory=True,
+    collate_fn=dict(type='default_collate'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='ImageNet',

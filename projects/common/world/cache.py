@@ -22,12 +22,13 @@ from rich.progress import track
 
 from .clips import write_kinetics
 from .coco import write_coco
+from .imagenet import write_imagenet
 from .scene import WORLD_VERSION
 
 # One entry per layout. A writer takes the folder to fill, then parameters that json
 # can say, each with a default, and the keyword ``track``.
 WRITERS: Mapping[str, Callable[..., Path]] = MappingProxyType(
-    {'coco': write_coco, 'kinetics': write_kinetics}
+    {'coco': write_coco, 'imagenet': write_imagenet, 'kinetics': write_kinetics}
 )
 MARKER = 'world.json'
 STALE_SECONDS = 24 * 3600

@@ -1,0 +1,99 @@
+"""The world as ImageNet: one object a picture, a folder for every class.
+
+A class is an outline with or without stripes, so that neither the colour nor the
+texture nor the outline alone is enough.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from numpy.random import Generator
+
+from .coco import write_jpeg
+from .scene import Picture, Scene, Size, picture_rng, render, sample_size
+from .texture import draw_background
+from .thing import CLASSES, Thing, sample_thing
+
+SIZE = (80, 112)
+DIAMETERS = (0.55, 0.9)  # of the object, as a share of the shorter side
+FILLS = MappingProxyType({'plain': 'plain', 'striped': 'stripes'})
+IMAGE_CLASSES = tuple(f'{look}_{shape}' for look in FILLS for shape in CLASSES)
+
+Track = Callable[[Iterable[int], str], Iterable[int]]
+
+
+def write_imagenet(
+    root: Path | str,
+    num_train: int = 1600,
+    num_val: int = 400,
+    seed: int = 0,
+    size: Size = SIZE,
+    *,
+    track: Track | None = None,
+) -> Path:
+    """Write ``train/CLASS/*.jpg`` and ``val/CLASS/*.jpg``.
+
+    Picture i of a split is of class i modulo 8 and depends on the seed, the split, i
+    and the size, never on the number of pictures.
+
+    Args:
+        root: folder to fill; made if absent.
+        num_train: training pictures.
+        num_val: held-out pictures, of other objects and backgrounds.
+        seed: of the world.
+        size: side of square pictures, or the (min, max) of each side.
+        track: wraps the loop over the indices of a split, for a progress bar.
+
+    Returns:
+        ``root`` as a path.
+
+    Raises:
+        ValueError: a count is below the number of classes, the seed negative or the
+            size too small.
+        OSError: the folder cannot be written.
+    """
+    if min(num_train, num_val) < len(IMAGE_CLASSES):
+        raise ValueError(
+            f'counts must be >= {len(IMAGE_CLASSES)}, got {num_train} and {num_val}'
+        )
+    root = Path(root)
+    for split, count in (('train', num_train), ('val', num_val)):
+        for name in IMAGE_CLASSES:
+            (root / split / name).mkdir(parents=True, exist_ok=True)
+        indices: Iterable[int] = range(count)
+        for index in track(indices, split) if track else indices:
+            name = IMAGE_CLASSES[index % len(IMAGE_CLASSES)]
+            picture = draw_object(seed, split, index, size)
+            write_jpeg(root / split / name / f'{index:06d}.jpg', picture.image)
+    return root
+
+
+def draw_object(seed: int, split: str, index: int, size: Size = SIZE) -> Picture:
+    """Draw one picture of one object.
+
+    Args:
+        seed: of the world.
+        split: ``'train'``, ``'val'`` or ``'test'``.
+        index: of the picture in its split; its class is the index modulo 8.
+        size: side of a square, or the (min, max) from which each side is drawn.
+
+    Raises:
+        ValueError: the split is unknown, a number is negative, or the size too small.
+    """
+    rng = picture_rng(seed, split, index)
+    height, width = sample_size(rng, size)
+    look, shape = IMAGE_CLASSES[index % len(IMAGE_CLASSES)].split('_')
+    background = draw_background(rng, height, width)
+    thing = replace(_sample(rng, shape, height, width), fill=FILLS[look])
+    return render(Scene(background, (thing,)), noise=rng)
+
+
+def _sample(rng: Generator, shape: str, height: int, width: int) -> Thing:
+    """Draw until the shape is right: a thing's colour goes with its shape."""
+    diameter = rng.uniform(*DIAMETERS)
+    while True:
+        thing = sample_thing(rng, height, width, diameter, 0)
+        if thing.category == shape:
+            return thing
