@@ -58,8 +58,8 @@ def test_output_loads_as_any_published_file(call, source, weights, suffix, mode)
     report = load_official(model, target)
     assert (report.inflated, report.dropped, report.new) == ([], [], [])
     assert_holds(model, inflated)
-    # 2 stems and 3 1x2x2 embeddings less: 18 DPE, and 5 kernels in each of 7 local
-    # blocks less their DPE; layer scales of the local blocks, 2 each.
+    # 4 embeddings, 18 position embeddings, and in each of 7 local blocks 5 other
+    # kernels and 2 layer scales.
     assert f'inflated ({mode or "average"}) │ {4 + 18 + 7 * 5 + 7 * 2} ' in said
     assert 'head (2)' in said
 
@@ -151,7 +151,7 @@ def test_interrupted_writing_leaves_the_earlier_file(source, monkeypatch):
         path.write_bytes(b'half')
         raise OSError('no space left on device')
 
-    monkeypatch.setattr(inflated_file.torch, 'save', fail)
+    monkeypatch.setattr(torch, 'save', fail)
     with pytest.raises(OSError, match='no space'):
         inflated_file.inflate_file(source, target, 'tiny')
     assert target.read_bytes() == b'earlier'

@@ -12,10 +12,11 @@ from uniformer_backbones.models.arch import ARCHS
 
 # Published besides the row's own value.
 TOKEN_LABELING = {'small': 32, 'base': 32}
-META_KEY = 'uniformer_head_dim'
+# The key of its version that this package writes into metadata, and no other.
+OURS = 'uniformer_backbones'
 # Tasks whose published files all have the row's own value.
 UNAMBIGUOUS_TASKS = ('video', 'detection', 'segmentation', 'pose')
-WRITTEN = re.compile(r'dim_?(\d+)')
+WRITTEN = re.compile(r'dim_?(\d{1,4})')
 LABELED = re.compile(r'(^|[_-])tl([_-]|$)|token[_-]?label')
 PLUS = re.compile(r'(small|(^|[_-])s)[_-]?plus')
 # An arch, and what a released file was trained on: so its name is complete, and would
@@ -66,9 +67,9 @@ def find_head_dim(
     """
     if given is not None:
         return given, 'as given'
-    stored = meta.get(META_KEY) if isinstance(meta, Mapping) else None
-    if isinstance(stored, (int, str)) and str(stored).isdecimal():
-        return int(stored), 'from the metadata'
+    stored = _head_dim_of_meta(meta)
+    if stored is not None:
+        return stored, 'from the metadata'
     values = head_dims_of(archs)
     if len(values) == 1:
         return values[0], 'the only one of this arch'
@@ -79,6 +80,16 @@ def find_head_dim(
         kind = source if source == 'OpenMixup' else task
         return ARCHS[archs[0]].head_dim, f'as all published {kind} files'
     return None, ''
+
+
+def _head_dim_of_meta(meta: object) -> int | None:
+    """Read what our tools write: a value, or an arch that has one."""
+    if not isinstance(meta, Mapping) or OURS not in meta:
+        return None
+    written, arch = str(meta.get('head_dim')), meta.get('arch')
+    if re.fullmatch(r'\d{1,4}', written):
+        return int(written)
+    return ARCHS[arch].head_dim if isinstance(arch, str) and arch in ARCHS else None
 
 
 def head_dim_of_name(name: str, archs: tuple[str, ...]) -> int | None:

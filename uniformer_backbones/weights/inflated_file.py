@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 import uniformer_backbones
@@ -15,8 +14,7 @@ from uniformer_backbones.models.uniformer import UniFormer
 from uniformer_backbones.weights.inflation import check_mode
 from uniformer_backbones.weights.keys import is_backbone_key, to_official, unwrap
 from uniformer_backbones.weights.official import LoadReport, load_official
-
-SUFFIXES = ('.safetensors', '.pth')
+from uniformer_backbones.weights.writing import check_target, write_weights
 
 
 def inflate_file(
@@ -53,9 +51,7 @@ def inflate_file(
     """
     check_mode(mode)
     source, target = Path(source).expanduser(), Path(target).expanduser()
-    check_target(target)
-    if target.exists() and source.exists() and target.samefile(source):
-        raise ValueError(f'{target}: is the source itself; choose another name')
+    check_target(target, source)
     model = UniFormer(arch, 3, **arguments)
     refuse_clips(source, to_official(unwrap_file(source, ema)))
     report = load_official(model, source, inflate=mode, ema=ema)
@@ -71,23 +67,6 @@ def inflate_file(
     }
     write_weights(target, weights, provenance)
     return report
-
-
-def check_target(target: Path) -> None:
-    """Refuse a file that cannot be written, before any work is done.
-
-    Raises:
-        FileNotFoundError: its folder does not exist.
-        ValueError: its suffix is unknown, or it is a folder.
-    """
-    if target.suffix not in SUFFIXES:
-        raise ValueError(
-            f'{target}: the suffix says the format; use {" or ".join(SUFFIXES)}'
-        )
-    if target.is_dir():
-        raise ValueError(f'{target}: is a folder, not a file')
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f'{target}: there is no folder {target.parent}')
 
 
 def unwrap_file(source: Path, ema: bool) -> dict[str, Tensor]:
@@ -121,30 +100,3 @@ def hash_file(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def write_weights(
-    target: Path, weights: Mapping[str, Tensor], provenance: Mapping[str, str]
-) -> None:
-    """Write tensors and where they come from, whole or not at all.
-
-    Args:
-        target: ``.safetensors``, where the provenance becomes the metadata, or
-            ``.pth``, where it is ``meta`` beside ``state_dict``.
-        weights: key to tensor.
-        provenance: words about them.
-    """
-    # Beside the final name, then renamed, which cannot be interrupted.
-    partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
-    try:
-        if target.suffix == '.safetensors':
-            # Imported here: only who writes such a file needs the package.
-            from safetensors.torch import save_file
-
-            whole = {key: tensor.contiguous() for key, tensor in weights.items()}
-            save_file(whole, partial, {'format': 'pt', **provenance})
-        else:
-            torch.save({'state_dict': dict(weights), 'meta': dict(provenance)}, partial)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)

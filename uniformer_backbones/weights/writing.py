@@ -1,0 +1,68 @@
+"""Writing weights: whole or not at all, with where they come from."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SUFFIXES = ('.safetensors', '.pth')
+
+
+def check_target(target: Path, source: Path | None = None) -> None:
+    """Refuse a file that cannot be written, before any work is done.
+
+    Args:
+        target: file to write.
+        source: file that is read for it, and must not be replaced.
+
+    Raises:
+        FileNotFoundError: its folder does not exist.
+        ValueError: its suffix is unknown, it is a folder, or the source itself.
+    """
+    if target.suffix not in SUFFIXES:
+        raise ValueError(
+            f'{target}: the suffix says the format; use {" or ".join(SUFFIXES)}'
+        )
+    if target.is_dir():
+        raise ValueError(f'{target}: is a folder, not a file')
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f'{target}: there is no folder {target.parent}')
+    both = source is not None and source.exists() and target.exists()
+    if both and target.samefile(source):  # type: ignore[arg-type]
+        raise ValueError(f'{target}: is the source itself; choose another name')
+
+
+def write_weights(
+    target: Path,
+    weights: Mapping[str, Tensor],
+    provenance: Mapping[str, str],
+    container: str = 'state_dict',
+) -> None:
+    """Write tensors and where they come from, whole or not at all.
+
+    Args:
+        target: ``.safetensors``, where the provenance becomes the metadata, or
+            ``.pth``, where it is ``meta`` beside the container.
+        weights: key to tensor.
+        provenance: words about them.
+        container: entry of a ``.pth`` file that holds the tensors.
+    """
+    # Beside the final name, then renamed, which cannot be interrupted.
+    partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
+    try:
+        if target.suffix == '.safetensors':
+            # Imported here: only who writes such a file needs the package.
+            from safetensors.torch import save_file
+
+            # Copies: views that share their memory are refused.
+            whole = {key: t.contiguous().clone() for key, t in weights.items()}
+            save_file(whole, partial, {'format': 'pt', **provenance})
+        else:
+            # A view would take all of its storage into the file.
+            whole = {key: t.detach().clone() for key, t in weights.items()}
+            torch.save({container: whole, 'meta': dict(provenance)}, partial)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
