@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from projects.cls.light_head import LightHead
 from projects.cls.token_head import NO_BOX, TokenLabelingHead
 from projects.cls.token_mixing import Box, swap_box
 from uniformer_backbones import UniFormer
@@ -64,26 +65,26 @@ class TokenLabeler(nn.Module):
 
 def official_name(key: str) -> str:
     """Name that a parameter of the classes above has in the official code."""
-    key = key.removeprefix('backbone.').replace('head.aux_head.', 'aux_head.')
-    return key.replace('head.fc.', 'head.')
+    key = key.removeprefix('backbone.').replace('head.fc.', 'head.')
+    for name in ('aux_head.', 'norm_cls.', 'head_cls.'):
+        key = key.replace(f'head.{name}', name)
+    return key
 
 
-class LightClassifier(Classifier):
-    """The official light classifiers: in training a second head on the class token."""
+class LightClassifier(nn.Module):
+    """A light UniFormer with both of its heads."""
 
     def __init__(self, backbone: UniFormer, num_classes: int) -> None:
-        super().__init__(backbone, num_classes)
-        dim = self.head.in_features
-        self.norm_cls = nn.LayerNorm(dim)
-        self.head_cls = nn.Linear(dim, num_classes)
+        super().__init__()
+        self.backbone = backbone
+        self.head = LightHead(num_classes, backbone.arch.embed_dims[-1])
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Logits of the map, in training those of the class token too."""
-        features, token = self.backbone(x)
-        logits = self.head(features.flatten(2).mean(-1))
+        """Logits of the map; in training those of the class token too."""
+        feats = self.backbone(x)
         if not self.training:
-            return (logits,)
-        return logits, self.head_cls(self.norm_cls(token))
+            return (self.head(feats),)
+        return self.head(feats), self.head.score_token(feats)
 
 
 def build(case: Mapping[str, Any]) -> nn.Module:

@@ -168,13 +168,13 @@ def run_inflate(case: Mapping[str, Any]) -> Errors:
         file = flatten_layout(source, case['checkpoint_layout'])
         report = load_official(model, file, inflate=mode)
         loaded = {
-            key.removeprefix('backbone.'): value.double()
+            official_name(key): value.double()
             for key, value in model.state_dict().items()
         }
         right = (
             set(report.inflated) == names
             and set(report.dropped) == set(case['dropped'])
-            and {key.removeprefix('backbone.') for key in report.new} == new
+            and {official_name(key) for key in report.new} == new
             and all(
                 torch.equal(loaded[key], source[key].double()) for key in report.loaded
             )
