@@ -22,7 +22,6 @@ from projects.common.errors import UserError
 from projects.common.media import IMAGES, InputError, find_files, read_image
 from projects.common.task import transforms
 from uniformer_backbones import load_official
-from uniformer_backbones.compat.checkpoint import read_checkpoint
 
 Track = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -75,14 +74,12 @@ def load_classifier(cfg: Config, checkpoint: str, device: str) -> nn.Module:
     """
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     model = MODELS.build(cfg.model)
-    content = read_checkpoint(checkpoint)
-    state = content.get('state_dict', {})
-    if any(key.startswith('backbone.') for key in state):
-        model.load_state_dict(state, strict=True)
-    else:
-        new = load_official(model, content).new
-        if new:
-            raise UserError(f'{checkpoint}: has no weights for {", ".join(new[:3])}')
+    new = load_official(model, checkpoint).new
+    if new:
+        raise UserError(
+            f'{checkpoint}: has no weights for {", ".join(new[:2])} of the config; the '
+            'classes or the heads differ'
+        )
     return model.to(device).eval()
 
 
