@@ -1,0 +1,7 @@
+"""Segmentation on mmseg: what a config's ``custom_imports`` registers."""
+
+# First: without it, mmseg.models cannot be imported from the wheel.
+import uniformer_backbones  # noqa: F401
+from projects.seg import datasets, loading
+
+__all__ = ['datasets', 'loading']

@@ -1,0 +1,67 @@
+"""Masks whose classes are colours."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from mmengine import fileio
+from mmseg.datasets.transforms import LoadAnnotations
+from mmseg.registry import TRANSFORMS
+from numpy import ndarray
+from PIL import Image
+
+IGNORED = 255
+
+
+@TRANSFORMS.register_module()
+class LoadColorMask(LoadAnnotations):
+    """Load a mask whose colours are classes; any format that PIL reads.
+
+    In the place of mmseg's ``LoadAnnotations``; without a mask, as in inference, it
+    does nothing.
+
+    Args:
+        colors: RGB of each class.
+        ignored: RGB of what is no class; other colours are ignored just so, but
+            ``check_data`` refuses them.
+    """
+
+    def __init__(
+        self,
+        colors: Sequence[Sequence[int]],
+        ignored: Sequence[Sequence[int]] = (),
+    ) -> None:
+        super().__init__()
+        self.colors, self.ignored = colors, ignored
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add ``gt_seg_map``, ``(H, W)`` uint8, 255 where there is no class."""
+        return super().transform(results) if 'seg_map_path' in results else results
+
+    def _load_seg_map(self, results: dict[str, Any]) -> None:
+        content = fileio.get(results['seg_map_path'], backend_args=self.backend_args)
+        with Image.open(BytesIO(content)) as image:
+            pixels = np.asarray(image.convert('RGB'))
+        results['gt_seg_map'] = label_colors(pixels, self.colors)
+        results['seg_fields'].append('gt_seg_map')
+
+
+def label_colors(pixels: ndarray, colors: Sequence[Sequence[int]]) -> ndarray:
+    """Give the index of each pixel's colour, 255 where it is in no list.
+
+    Shape:
+        ``pixels`` ``(H, W, 3)`` uint8, RGB; returns ``(H, W)`` uint8.
+
+    Examples:
+        >>> label_colors(np.uint8([[[9, 0, 0], [0, 9, 0]]]), [(0, 9, 0)]).tolist()
+        [[255, 0]]
+    """
+    codes, places = np.unique(_encode(pixels), return_inverse=True)
+    known = {int(_encode(np.asarray(color))): i for i, color in enumerate(colors)}
+    labels = np.array([known.get(int(code), IGNORED) for code in codes], np.uint8)
+    return labels[places].reshape(pixels.shape[:2])
+
+
+def _encode(pixels: ndarray) -> ndarray:
+    return pixels.astype(np.int64) @ np.array([65536, 256, 1])
