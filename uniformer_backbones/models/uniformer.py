@@ -77,7 +77,8 @@ class UniFormer(BaseModule):
         init_cfg: as in mmengine. ``dict(type='Pretrained', checkpoint=FILE)`` takes any
             published UniFormer file through
             :func:`~uniformer_backbones.load_official`; in a 3D model its optional
-            ``inflate`` is ``'average'`` (default) or ``'center'``.
+            ``inflate`` is ``'average'`` (default) or ``'center'``, and with
+            ``new_layer_scale=True`` the file may lack the layer scale.
 
     Shape:
         Input ``(B, in_channels, *S)`` floating, ``S = (H, W)`` or ``(T, H, W)``; H and
@@ -215,8 +216,12 @@ class UniFormer(BaseModule):
 
         super().init_weights()
         for cfg in self.pretrained:
-            mode = cfg.get('inflate', 'average')
-            load_official(self, cfg['checkpoint'], inflate=mode)
+            load_official(
+                self,
+                cfg['checkpoint'],
+                inflate=cfg.get('inflate') or 'average',
+                new_layer_scale=cfg.get('new_layer_scale', False),
+            )
 
     def _frozen_modules(self) -> Iterator[nn.Module]:
         if self.frozen_stages >= 0:

@@ -48,6 +48,7 @@ def load_official(
     inflate: str = 'average',
     ema: bool = False,
     strict: bool = False,
+    new_layer_scale: bool = False,
 ) -> LoadReport:
     """Load a published UniFormer checkpoint, of any task, into a model of any task.
 
@@ -63,6 +64,8 @@ def load_official(
             (official) or ``'center'``.
         ema: take the exponential moving average where the file has one.
         strict: refuse a file that leaves anything new or dropped.
+        new_layer_scale: let the model have layer scale that the file lacks, as the
+            light clip models that start from images; it keeps its initial value.
 
     Returns:
         What was loaded, inflated, dropped and what is new. It is logged as well; of a
@@ -89,7 +92,7 @@ def load_official(
         raw = unwrap(checkpoint, ema)
         check_tensors(raw)
         weights = to_official(raw)
-        state, report = _match(weights, model, prefix, inflate)
+        state, report = _match(weights, model, prefix, inflate, new_layer_scale)
         if strict and (report.dropped or report.new):
             raise ValueError(
                 f'does not fit exactly, and strict was asked for: {report}'
@@ -124,7 +127,11 @@ def find_backbone(model: nn.Module) -> str:
 
 
 def _match(
-    weights: Mapping[str, Tensor], model: nn.Module, prefix: str, inflate: str
+    weights: Mapping[str, Tensor],
+    model: nn.Module,
+    prefix: str,
+    inflate: str,
+    new_layer_scale: bool,
 ) -> tuple[dict[str, Tensor], LoadReport]:
     """Find a place for every tensor, or a reason why it has none."""
     target = model.state_dict()
@@ -152,7 +159,8 @@ def _match(
                 report.resized.setdefault(module, (tensor.shape[0], shape[0]))
     for place in (name for name in target if name not in taken):
         key = place.removeprefix(prefix)
-        if place.startswith(prefix) and _is_required(key):
+        allowed = new_layer_scale and '.gamma_' in key
+        if place.startswith(prefix) and _is_required(key) and not allowed:
             misfits.append((key, 'is not in the checkpoint'))
     if misfits:
         raise _misfit(*misfits[0], weights, target, prefix)
