@@ -20,6 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from .ade20k import write_ade20k
 from .clips import write_kinetics
 from .coco import write_coco
 from .imagenet import write_imagenet
@@ -28,7 +29,12 @@ from .scene import WORLD_VERSION
 # One entry per layout. A writer takes the folder to fill, then parameters that json
 # can say, each with a default, and the keyword ``track``.
 WRITERS: Mapping[str, Callable[..., Path]] = MappingProxyType(
-    {'coco': write_coco, 'imagenet': write_imagenet, 'kinetics': write_kinetics}
+    {
+        'ade20k': write_ade20k,
+        'coco': write_coco,
+        'imagenet': write_imagenet,
+        'kinetics': write_kinetics,
+    }
 )
 MARKER = 'world.json'
 STALE_SECONDS = 24 * 3600
