@@ -35,10 +35,10 @@ from projects.common.task import (
 from projects.common.world.cache import demo_world
 
 QUICK_SIDE = 64  # of a quick run's images, pixels
-QUICK_STEPS = 300
-QUICK_BATCH = 32
-QUICK_LR = 1e-3
-QUICK_AREA = (0.5, 1.0)  # of the image that a training crop shows
+QUICK_STEPS = 600
+QUICK_BATCH = 16
+QUICK_LR = 2e-3
+QUICK_AREA = (0.7, 1.0)  # of the image that a training crop shows
 TOP5_CLASSES = 6  # from here on the top 5 says something
 DRAWN_IMAGES = 24
 
@@ -79,7 +79,10 @@ class Classification(Task):
         side = side or QUICK_SIDE
         for split in ('train', 'val', 'test'):
             cfg[f'{split}_dataloader'].update(
-                batch_size=QUICK_BATCH, num_workers=1, persistent_workers=True
+                batch_size=QUICK_BATCH,
+                num_workers=1,
+                persistent_workers=True,
+                pin_memory=False,
             )
             for dataset in datasets(cfg, split):
                 _shrink_pipeline(dataset, side)
@@ -136,11 +139,16 @@ class Classification(Task):
             truth = int(sample.gt_label)
             score = float(sample.pred_score[guess])
             title = f'{names[guess]} {score:.2f}'
-            titles.append(title if guess == truth else f'{title} NOT {names[truth]}')
+            titles.append(
+                title if guess == truth else f'{names[guess]} != {names[truth]}'
+            )
             pictures.append(cv2.imread(sample.img_path))
         file = folder / 'predictions.png'
         cv2.imwrite(
-            str(file), contact_sheet(pictures, columns=4, titles=_shorten(titles))
+            str(file),
+            contact_sheet(
+                pictures, columns=4, cell=(300, 300), titles=_shorten(titles)
+            ),
         )
         return [file]
 
@@ -203,7 +211,7 @@ def _shrink_pipeline(dataset: Any, side: int) -> None:
             step.crop_size = side
 
 
-def _shorten(titles: list[str], longest: int = 23) -> list[str]:
+def _shorten(titles: list[str], longest: int = 29) -> list[str]:
     return [t if len(t) <= longest else f'{t[: longest - 2]}..' for t in titles]
 
 
