@@ -23,6 +23,11 @@ def main() -> None:
     parser.add_argument(
         '--draw', metavar='DIR', help='save pictures of predictions beside the truth'
     )
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='several sizes and mirror images of each input, where the config has them',
+    )
     args = parser.parse_args()
     with report_errors(args.debug):
         cfg = read_config(args.config)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
 
 from projects.common.errors import UserError
@@ -12,7 +12,7 @@ from projects.common.options import apply_run_options
 from projects.common.precision import use_test_precision
 from projects.common.results import print_metrics, print_places
 from projects.common.runner import DurableRunner
-from projects.common.task import find_task
+from projects.common.task import datasets, find_task
 from projects.common.train import build_runner
 from uniformer_backbones.compat.checkpoint import read_checkpoint
 
@@ -36,6 +36,21 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
     if cfg.model.get('backbone'):
         cfg.model.backbone.init_cfg = None  # the checkpoint holds everything
     cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.tta:
+        use_tta(cfg)
+
+
+def use_tta(cfg: Config) -> None:
+    """Predict from several versions of each input, as the config says which.
+
+    Raises:
+        UserError: it does not say.
+    """
+    if not (cfg.get('tta_pipeline') and cfg.get('tta_model')):
+        raise UserError('--tta: the config has no tta_pipeline and tta_model')
+    for dataset in datasets(cfg, 'test'):
+        dataset.pipeline = cfg.tta_pipeline
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
 
 
 def build_tester(cfg: Config, compiled: bool) -> DurableRunner:

@@ -10,7 +10,7 @@ from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.registry import DATASETS, DefaultScope
 from mmseg.datasets import BaseSegDataset
 from mmseg.evaluation import IoUMetric
-from torch import nn
+from torch import Tensor, nn
 
 from projects.common.errors import UserError
 from projects.common.overlays import draw_segments
@@ -65,6 +65,7 @@ class Segmentation(Task):
                 if found.classes is not None:
                     _use_classes(dataset, found.classes)
         if found.classes is not None:
+            _use_colors(cfg.get('tta_pipeline') or [], found.classes)
             set_everywhere(cfg.model, 'num_classes', len(found.classes.names))
             # What registers the data set, also for those who read the config later.
             cfg.custom_imports = {'imports': ['projects.seg']}
@@ -102,7 +103,7 @@ class Segmentation(Task):
             ),
         ]
         cfg.default_hooks.checkpoint.interval = -(-steps // QUICK_CHECKPOINTS)
-        cfg.default_hooks.logger.interval = 20
+        cfg.default_hooks.logger.interval = max(1, min(20, steps // 3))
 
     def check_data(self, cfg: Config, splits: tuple[str, ...]) -> None:
         """Open every image and mask of the splits that will be read."""
@@ -122,7 +123,7 @@ class Segmentation(Task):
             with torch.no_grad():
                 [sample] = model.test_step(pseudo_collate([dataset[index]]))
             labels, truth = (
-                part.data[0].cpu() for part in (sample.pred_sem_seg, sample.gt_sem_seg)
+                _plane(part.data) for part in (sample.pred_sem_seg, sample.gt_sem_seg)
             )
             areas.append(
                 IoUMetric.intersect_and_union(labels, truth, len(names), IGNORED)
@@ -144,6 +145,11 @@ class Segmentation(Task):
         ]
 
 
+def _plane(labels: Tensor) -> Tensor:
+    """``(H, W)`` of ``(1, H, W)``, or of what multi-scale tests give, ``(H, W)``."""
+    return labels.reshape(labels.shape[-2:]).cpu()
+
+
 def _use_classes(dataset: ConfigDict, classes: ClassList) -> None:
     palette = classes.colors or [
         class_color(i)[::-1] for i in range(len(classes.names))
@@ -153,8 +159,13 @@ def _use_classes(dataset: ConfigDict, classes: ClassList) -> None:
         metainfo={'classes': classes.names, 'palette': [tuple(c) for c in palette]},
         reduce_zero_label=classes.first_is_nothing,
     )
-    for step in transforms(dataset.pipeline):
-        if step.type != 'LoadAnnotations':
+    _use_colors(dataset.pipeline, classes)
+
+
+def _use_colors(pipeline: Any, classes: ClassList) -> None:
+    """Load masks of labels or of colours, as the class list says."""
+    for step in transforms(pipeline):
+        if step['type'] != 'LoadAnnotations':
             continue
         step.pop('reduce_zero_label', None)  # the data set says it
         if classes.colors:
