@@ -9,28 +9,20 @@ import contextlib
 import functools
 import os
 import re
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from pickle import UnpicklingError
+from textwrap import shorten
 from typing import Any
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from .archive import check_archive, describe_head
 from .stored_types import STORED_TYPES
 
 MapLocation = str | torch.device | dict[str, str] | Callable[..., Any] | None
 
-# How the first bytes of a file that is no checkpoint give it away.
-SIGNATURES = (
-    (b'<', 'an HTML or XML page, as a failed download leaves'),
-    (b'version https://git-lfs', 'a Git LFS pointer without the file behind it'),
-    (b'PK\x03\x04', 'a zip archive that is truncated, damaged or of something else'),
-    (b'\x1f\x8b', 'a gzip archive, to be unpacked first'),
-    (b'{', 'a JSON text'),
-    (b'\x80', 'a pickle that is truncated or damaged'),
-)
 # The unpickler's words for a file that is whole but wants more than data.
 REFUSALS = (
     r'GLOBAL (\S+)',
@@ -64,6 +56,7 @@ def read_checkpoint(
         raise FileNotFoundError(f'checkpoint {path} {what}: check the path')
     if path.suffix == '.safetensors':
         return _read_safetensors(path, map_location)
+    check_archive(path)
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # a damaged file can fail in any way
@@ -179,22 +172,6 @@ def _explain(path: str | Path, error: Exception) -> str:
     # torch.load wraps the unpickler's own line into a page of general advice.
     inner = re.search(r'WeightsUnpickler error:\s*(.+)', text)
     line = inner[1] if inner else (text.strip().splitlines() or [repr(error)])[0]
-    return f'{path} is not a readable checkpoint, it looks like {_look(path)}: {line}'
-
-
-def _look(path: str | Path) -> str:
-    """Say what a file seems to be, from its first bytes."""
-    try:
-        with open(path, 'rb') as file:
-            head = file.read(256)
-    except OSError:  # a URL
-        return 'something else'
-    if not head:
-        return 'an empty file'
-    for signature, name in SIGNATURES:
-        if head.lstrip(b' \t\r\n\xef\xbb\xbf').startswith(signature):
-            whole = signature.startswith(b'PK') and zipfile.is_zipfile(path)
-            return 'a zip archive, though not of this kind' if whole else name
-    if head.isascii() and head.decode('ascii').isprintable():
-        return 'a text file'
-    return 'unknown or damaged data'
+    line = shorten(line[:1000], 200)  # a hostile header is quoted in full
+    look = describe_head(path)
+    return f'{path} is not a readable checkpoint, it looks like {look}: {line}'

@@ -11,7 +11,7 @@ from torch import Tensor
 import uniformer_backbones
 from uniformer_backbones.compat.checkpoint import read_checkpoint
 from uniformer_backbones.models.arch import ARCHS, find_arch
-from uniformer_backbones.weights.checks import check_tensors
+from uniformer_backbones.weights.checks import check_finite, check_plain
 from uniformer_backbones.weights.identity import Identity, find_misfit, identify
 from uniformer_backbones.weights.keys import to_official, unwrap
 from uniformer_backbones.weights.layouts import LAYOUTS, container_of, rename_all
@@ -74,10 +74,11 @@ def convert_file(
     content = read_checkpoint(source)
     try:
         raw = unwrap(content, ema)
-        check_tensors(raw)
+        check_plain(raw, source)
         weights = to_official(raw)
         identity = identify(raw, source.name, content.get('meta'), head_dim)
         identity = _settle(identity, weights, arch, strict)
+        check_finite(weights)
         renamed, dropped = rename_all(weights, layout, identity.task, identity.ndim)
         if strict and dropped:
             raise ValueError(

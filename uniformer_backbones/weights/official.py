@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from uniformer_backbones.compat.checkpoint import read_checkpoint
 from uniformer_backbones.models.uniformer import UniFormer
-from uniformer_backbones.weights.checks import check_tensors
+from uniformer_backbones.weights.checks import check_finite, check_plain
 from uniformer_backbones.weights.identity import Identity, identify
 from uniformer_backbones.weights.inflation import (
     check_mode,
@@ -82,22 +82,22 @@ def load_official(
         Official loaders of the five tasks; the video one inflates with ``'average'``.
     """
     check_mode(inflate)
-    name, identity = 'checkpoint', None
+    file = None if isinstance(checkpoint, Mapping) else fspath(checkpoint)
+    name, identity = file or 'checkpoint', None
     prefix = find_backbone(model)
-    is_file = not isinstance(checkpoint, Mapping)
     if not isinstance(checkpoint, Mapping):
-        name = fspath(checkpoint)
         checkpoint = read_checkpoint(checkpoint)
     try:
         raw = unwrap(checkpoint, ema)
-        check_tensors(raw)
+        check_plain(raw, file)
         weights = to_official(raw)
         state, report = _match(weights, model, prefix, inflate, new_layer_scale)
+        check_finite({k: weights[k] for k in (*report.loaded, *report.inflated)})
         if strict and (report.dropped or report.new):
             raise ValueError(
                 f'does not fit exactly, and strict was asked for: {report}'
             )
-        if is_file:
+        if file is not None:
             identity = identify(raw, name, checkpoint.get('meta'))
     except ValueError as error:
         raise ValueError(f'{name}: {error}') from None
