@@ -1,8 +1,8 @@
 """Blocks of the hourglass (light) variants: a class token decides which tokens matter.
 
-UniFormer, arXiv:2201.09450 (version 3), XXS and XS; official class ``EvoSABlock``. Like
-the other blocks they map ``(B, *S, C)`` to the same shape, for images and clips; what
-else goes from block to block is an argument and a result, a :class:`TokenState`.
+XXS and XS of the official release, after Evo-ViT, arXiv:2108.01390. Like the other
+blocks they map ``(B, *S, C)`` to the same shape, for images and clips; what else goes
+from block to block is an argument and a result, a :class:`TokenState`.
 """
 
 from typing import NamedTuple

@@ -280,7 +280,8 @@ class UniFormer(BaseModule):
     ) -> TokenState | None:
         """Class token and scores for a stage; ``x`` is the map of the one before."""
         if self.arch.is_hourglass and stage == 3:
-            return TokenState(self.cls_token.expand(x.shape[0], -1, -1), None)
+            # Copies: PyTorch's module trackers cannot take views of parameters.
+            return TokenState(self.cls_token.repeat(x.shape[0], 1, 1), None)
         if state is None or state.scores is None:
             return None
         scores = pool_scores(state.scores, x.shape[1:-1])

@@ -1,0 +1,12 @@
+"""UniFormer-XXS, 224 pixels, ImageNet-1K, 600 epochs from scratch, float32.
+
+Official release. Published: top-1 80.6; 10.2 M parameters, 1.3 G
+multiply-adds. 8 GPUs x 512 images.
+"""
+
+_base_ = [
+    '../_base_/models/uniformer_light_cls.py',
+    '../_base_/datasets/imagenet_light.py',
+    '../_base_/schedules/cls_light_adamw_600e.py',
+    '../_base_/cls_runtime.py',
+]
