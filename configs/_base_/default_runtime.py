@@ -6,6 +6,7 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     # Two, so that one complete checkpoint exists at every moment.
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
+    timed_checkpoint=dict(type='TimedCheckpointHook', minutes=15),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
 env_cfg = dict(

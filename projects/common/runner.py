@@ -10,9 +10,10 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger, print_log
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 from projects.common.errors import UserError
+from projects.common.loops import RESUMABLE
 from projects.common.progress import quiet_console
 
 
@@ -24,6 +25,22 @@ class DurableRunner(Runner):
         logger = super().build_logger(*args, **kwargs)
         quiet_console(logger)
         return logger
+
+    def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        """The loops of mmengine, in the form that can go on in the middle of an epoch."""
+        if isinstance(loop, dict):
+            loop = dict(loop)
+            if 'by_epoch' in loop:
+                by_epoch = loop.pop('by_epoch')
+                loop['type'] = f'{"Epoch" if by_epoch else "Iter"}BasedTrainLoop'
+            loop['type'] = RESUMABLE.get(loop['type'], loop['type'])
+        return super().build_train_loop(loop)
+
+    def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Load everything, then leave out what was trained on already."""
+        super().resume(filename, *args, **kwargs)
+        if hasattr(self.train_loop, 'go_on'):
+            self.train_loop.go_on(self._randomness_cfg.get('seed'))
 
     def save_checkpoint(
         self, out_dir: str, filename: str, *args: Any, **kwargs: Any

@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 
+from projects.common import checkpoints, schedule  # noqa: F401 - configs name them
 from projects.common.errors import UserError
 from projects.common.options import apply_init, apply_resume, apply_run_options
 from projects.common.pictures import loss_curve
