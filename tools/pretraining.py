@@ -4,9 +4,9 @@
 
 On the demo clips, for each seed: train an image model on single frames (to tell which
 clip a frame is of), inflate it by either rule, train the model of clips from there and
-from scratch, and compare the accuracy on held-out clips. About 20 minutes on two cores;
-stopped at any time, the same command goes on. Ends with a table, and the same as csv,
-json and a picture in the work dir. See docs/inflation.md.
+from scratch, and compare the accuracy on held-out clips. Stopped at any time, the same
+command goes on. Ends with a table, and the same as csv, json and a picture in the work
+dir. See docs/inflation.md.
 """
 
 import argparse

@@ -22,7 +22,7 @@ MARGIN = 9 / 8  # short side of a frame, in sides of the crop
 
 @dataclass(frozen=True)
 class Study:
-    """Sizes of the study; the defaults take about 20 minutes on two cores.
+    """Sizes of the study; the defaults are meant for 20 minutes on two cores.
 
     Args:
         arch: of all models, a name of ``list_archs()``.
@@ -45,7 +45,7 @@ class Study:
     frames: int = 8
     side: int = 64
     batch: int = 16
-    image_batch: int = 64
+    image_batch: int = 32
     lr: float = 5e-4
     num_train: int = 320
     num_val: int = 96

@@ -56,7 +56,8 @@ class KeepScores(Hook):
             f'iter_{step}.pth',
             save_optimizer=going_on,
             save_param_scheduler=going_on,
-            meta={'iter': step},  # mmengine would count the step as not yet done
+            # mmengine would count the step as not yet done, and the epoch as done.
+            meta={'iter': step, 'epoch': runner.epoch},
         )
         for path in older:
             path.unlink()
