@@ -27,7 +27,7 @@ class DurableRunner(Runner):
         return logger
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
-        """The loops of mmengine, in the form that can go on in the middle of an epoch."""
+        """The loops of mmengine, able to go on in the middle of an epoch."""
         if isinstance(loop, dict):
             loop = dict(loop)
             if 'by_epoch' in loop:

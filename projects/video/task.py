@@ -83,7 +83,7 @@ class VideoRecognition(Task):
         cfg.model.data_preprocessor.update(erasing=None, mixing=None)
         cfg.model.backbone.update(drop_path_rate=0.0, with_cp=False)
         [train] = datasets(cfg, 'train')
-        videos = len(_read_names(Path(train.ann_file), train.get('delimiter')))
+        videos = len(_read_names(train))
         batch = cfg.train_dataloader.batch_size = min(QUICK_BATCH, max(videos, 2))
         epochs = fit_to_steps(cfg, videos, batch, steps or QUICK_STEPS)
         cfg.train_cfg = ConfigDict(
@@ -111,7 +111,7 @@ class VideoRecognition(Task):
                 root = Path(prefix.get('video') or prefix.get('img') or '')
                 if not ann_file.is_file():
                     raise UserError(_no_lists(ann_file, root))
-                names = _read_names(ann_file, dataset.get('delimiter'))
+                names = _read_names(dataset)
                 if not names:
                     raise UserError(f'{ann_file}: lists no videos')
                 some = names[:: max(len(names) // LOOKED_AT, 1)]
@@ -185,11 +185,13 @@ def _shrink_clips(dataset: Any, side: int) -> None:
             step.update(area_range=QUICK_AREA)
 
 
-def _read_names(ann_file: Path, delimiter: str | None) -> list[str]:
-    """First fields of the lines of a list; the fields behind hold no delimiter."""
-    fields = 1 if delimiter else 2
-    lines = ann_file.read_text(encoding='utf-8').splitlines()
-    return [line.rsplit(delimiter, fields)[0] for line in lines if line.strip()]
+def _read_names(dataset: Any) -> list[str]:
+    """Names in a dataset's list; the numbers behind them hold no delimiter."""
+    frames = dataset.type == 'FrameListDataset'
+    delimiter = None if frames else dataset.get('delimiter', ',')
+    lines = Path(dataset.ann_file).read_text(encoding='utf-8').splitlines()
+    numbers = 2 if frames else 1
+    return [line.rsplit(delimiter, numbers)[0] for line in lines if line.strip()]
 
 
 def _strip(clip: np.ndarray, title: str) -> np.ndarray:

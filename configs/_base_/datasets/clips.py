@@ -7,7 +7,9 @@ pack = [
 augment = [
     dict(type='TimmRandAugment', policy='rand-m7-n4-mstd0.5-inc1'),
     dict(
-        type='TimmResizedCrop', area_range=(0.08, 1), aspect_ratio_range=(3 / 4, 4 / 3)
+        type='TimmResizedCrop',
+        area_range=(0.08, 1.0),
+        aspect_ratio_range=(3 / 4, 4 / 3),
     ),
     dict(type='Resize', scale=(224, 224), keep_ratio=False),
 ]
