@@ -19,7 +19,7 @@ Track = Callable[[Iterable[int], str], Iterable[int]]
 def write_ade20k(
     root: Path | str,
     num_train: int = 400,
-    num_val: int = 80,
+    num_val: int = 48,
     seed: int = 0,
     size: Size = LANDSCAPE_SIZE,
     *,

@@ -11,12 +11,16 @@ import numpy as np
 from numpy import ndarray
 from numpy.random import Generator
 
-from .scene import Size, picture_rng, render, sample_scene, sample_size
+from .scene import MIN_AREA, Scene, Size, picture_rng, render, sample_size
 from .texture import colorize, hsv_to_bgr, stretch, value_noise, wave
-from .thing import CLASSES
+from .thing import CLASSES, Thing, sample_thing
 
-HUE_SPREAD = 14.0
-ODD_COLOR_RATE = 0.1
+# The hue a class tends to, in degrees; one region or thing in twenty takes any.
+HUES = MappingProxyType({'ring': 262.0, 'box': 8.0, 'triangle': 150.0, 'star': 318.0})
+HUE_SPREAD = 12.0
+ODD_COLOR_RATE = 0.05
+THINGS = (2, 3)
+DIAMETERS = (0.3, 0.8)  # shares of the image's shorter side
 HORIZON = (0.25, 0.55)  # share of the height above it
 WAVINESS = 0.35  # of borders, in heights
 
@@ -69,11 +73,15 @@ LANDS = MappingProxyType(
 LANDSCAPE_CLASSES = (*LANDS, *CLASSES)
 
 
+def _sample_hue(rng: Generator, usual: float) -> float:
+    odd = rng.random() < ODD_COLOR_RATE
+    return float((rng.uniform(0, 360) if odd else rng.normal(usual, HUE_SPREAD)) % 360)
+
+
 def draw_land(rng: Generator, name: str, height: int, width: int) -> ndarray:
     """Draw one kind of region over a whole image, ``(H, W, 3)`` float32, BGR."""
     land = LANDS[name]
-    odd = rng.random() < ODD_COLOR_RATE
-    hue = rng.uniform(0, 360) if odd else rng.normal(land.hue, HUE_SPREAD)
+    hue = _sample_hue(rng, land.hue)
     saturation, value = rng.uniform(*land.saturation), rng.uniform(*land.value)
     colors = [
         hsv_to_bgr(hue + 12 * step, saturation, float(np.clip(value + step, 0.1, 1)))
@@ -110,6 +118,17 @@ def draw_landscape(rng: Generator, height: int, width: int) -> tuple[ndarray, nd
     return image, labels
 
 
+def sample_things(rng: Generator, height: int, width: int) -> tuple[Thing, ...]:
+    """Draw large things, back to front; they may hide one another."""
+    things = []
+    for _ in range(rng.integers(*THINGS, endpoint=True)):
+        diameter = rng.uniform(*DIAMETERS)
+        thing = sample_thing(rng, height, width, diameter, MIN_AREA)
+        hue = _sample_hue(rng, HUES[thing.category])
+        things.append(replace(thing, hue=hue))
+    return tuple(things)
+
+
 def draw_labelled(
     seed: int, split: str, index: int, size: Size
 ) -> tuple[ndarray, ndarray]:
@@ -137,7 +156,7 @@ def draw_labelled(
     rng = picture_rng(seed, split, index).spawn(2)[1]
     height, width = sample_size(rng, size)
     background, labels = draw_landscape(rng, height, width)
-    scene = replace(sample_scene(rng, height, width), background=background)
+    scene = Scene(background, sample_things(rng, height, width))
     picture = render(scene, noise=rng)
     for thing, mask in zip(picture.things, picture.masks(), strict=True):
         labels[mask] = LANDSCAPE_CLASSES.index(thing.category)
