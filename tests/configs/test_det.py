@@ -15,7 +15,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from projects.det.task import TASK
 
 ROOT = Path(__file__).resolve().parents[2]
-LEAVES = sorted((ROOT / 'configs/det').glob('*.py'))
+LEAVES = sorted((ROOT / 'configs/det').glob('*_uniformer_[sb]*.py'))
 # drop path; leading blocks of stage 3 with activation checkpointing
 OFFICIAL = {
     'mask_rcnn_uniformer_s': (0.2, 8),

@@ -13,6 +13,8 @@ SMALL = (64, 128, 320, 512)
 # stages 3 and 4, FFN expansion, convolutional stem, layer scale.
 TABLE = {
     'tiny': ((3, 4, 8, 3), (32, 64, 160, 256), 32, (5, 8), 4, False, 'all'),
+    'xxs': ((2, 5, 8, 2), (56, 112, 224, 448), 28, (8, 16), 3, True, 'none'),
+    'xs': ((3, 5, 9, 3), (64, 128, 256, 512), 32, (8, 16), 3, True, 'none'),
     'small': ((3, 4, 8, 3), SMALL, 64, (5, 8), 4, False, 'none'),
     'small_plus': ((3, 5, 9, 3), SMALL, 32, (10, 16), 4, True, 'none'),
     'small_plus_dim64': ((3, 5, 9, 3), SMALL, 64, (5, 8), 4, True, 'none'),
@@ -53,12 +55,21 @@ def test_arch_has_the_published_numbers(name):
     allowed = {'none': [], 'global': [2, 3], 'all': [0, 1, 2, 3]}[scale]
     assert [index for index, has in enumerate(scaled) if has] == allowed
     assert stages[0][0].mlp.fc1.weight.shape[0] == ratio * dims[0]
+    light = name in ('xxs', 'xs')
+    assert arch.is_hourglass == light
+    # The light rows of the official configs: 1 and then 0.5, both lists.
+    assert (arch.keep_ratio, arch.trade_off) == ((0.5 if light else 1), 0.5)
 
 
 # Parameters of the reference models; the classifiers' heads are 512 x 1000 + 1000.
 HEAD = 512 * 1000 + 1000
+# And of the light ones: two heads, and a LayerNorm of the class token.
+XXS_HEADS = 2 * (448 * 1000 + 1000) + 2 * 448
+XS_HEADS = 2 * HEAD + 2 * 512
 COUNTED = {
     'tiny': read('openmixup_tiny_224')['num_parameters'],
+    'xxs': read('cls_light_xxs_160')['num_parameters'] - XXS_HEADS,
+    'xs': read('cls_light_xs_192_b2')['num_parameters'] - XS_HEADS,
     'small': read('cls_small_224')['num_parameters'] - HEAD,
     'small_plus': read('cls_small_plus_224')['num_parameters'] - HEAD,
     'small_plus_dim64': read('cls_small_plus_dim64_224')['num_parameters'] - HEAD,
@@ -94,7 +105,7 @@ def test_arch_may_be_a_dict_of_lists_as_a_config_gives_it():
 @pytest.mark.parametrize(
     ('arch', 'message'),
     [
-        ('smal', "unknown arch 'smal'; choose one of tiny, small, .*large_ls"),
+        ('smal', "unknown arch 'smal'; choose one of tiny, xxs, xs, small, .*large_ls"),
         (None, 'unknown arch None'),
         (['small'], 'unknown arch'),
         ({'depths': (1, 1, 1, 1)}, r"missing \['embed_dims', 'head_dim'\]"),
@@ -105,6 +116,9 @@ def test_arch_may_be_a_dict_of_lists_as_a_config_gives_it():
         ({**TINY, 'embed_dims': 64}, 'arch embed_dims must be four .*got 64'),
         ({**TINY, 'head_dim': 0}, 'head_dim must be a positive integer, got 0'),
         ({**TINY, 'mlp_ratio': -1}, 'mlp_ratio must be positive, got -1'),
+        ({**TINY, 'keep_ratio': 0}, 'keep_ratio must be above 0 and at most 1, got 0'),
+        ({**TINY, 'keep_ratio': 1.5}, 'keep_ratio must be above 0 .* got 1.5'),
+        ({**TINY, 'trade_off': '1'}, "trade_off must be above 0 .* got '1'"),
         ({**TINY, 'layer_scale': 'some'}, "none, global, all; got 'some'"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.fixture_models import build
+from tests.fixture_models import build, official_name
 from tests.fixtures import NAMES, read
 from tests.tiny import make
 from uniformer_backbones.weights.keys import to_official
@@ -13,7 +13,7 @@ LOADED = [name for name in NAMES if 'state_dict' in read(name)]
 
 def shapes(model):
     return {
-        key.removeprefix('backbone.'): list(tensor.shape)
+        official_name(key): list(tensor.shape)
         for key, tensor in model.state_dict().items()
     }
 
@@ -31,12 +31,18 @@ def test_keys_and_shapes_are_those_of_the_reference_model(name):
 
 
 @pytest.mark.parametrize(
-    'name', ['inflate_small_2d_to_3d', 'inflate_small_2d_to_3d_std']
+    'name',
+    [
+        'inflate_small_2d_to_3d',
+        'inflate_small_2d_to_3d_std',
+        'inflate_light_xxs_2d_to_3d',
+    ],
 )
 def test_keys_and_shapes_of_a_clip_model_are_those_of_the_reference_model(name):
     case = read(name)
     with torch.device('meta'):
-        target = {'task': 'video', 'state_dict': case['target_state_dict']}
+        task = case['task'].replace('cls', 'video')
+        target = {'task': task, 'state_dict': case['target_state_dict']}
         model = build({**case, **target, 'arguments': case['target']['arguments']})
     assert shapes(model) == case['target_state_dict']
 

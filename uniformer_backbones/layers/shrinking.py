@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Small beside any sum of scores, large enough for gradients to stay finite.
+LEAST_SUM = 1e-12
+
 
 def count_kept(tokens: int, keep_ratio: float) -> int:
     """How many of some tokens are kept: their share, rounded down.
@@ -96,4 +99,4 @@ def _rows(tokens: Tensor, kept: Tensor) -> Tensor:
 
 def _sum(scores: Tensor) -> Tensor:
     """Sum of each sample, never zero: attention may underflow."""
-    return scores.sum(1, keepdim=True).clamp_min(torch.finfo(scores.dtype).tiny)
+    return scores.sum(1, keepdim=True).clamp_min(LEAST_SUM)
