@@ -28,7 +28,7 @@ from projects.common.world.imagenet import IMAGE_CLASSES, draw_object
 
 FOLDER = 'label_maps'
 DEMO_CELLS = 8  # rows and columns of a demo map
-DEMO_LOGIT = 6.0
+DEMO_LOGIT = 20.0
 
 
 def label_loaders(cfg: Config) -> list[Any]:
