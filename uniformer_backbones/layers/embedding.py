@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from uniformer_backbones.layers.depthwise import depthwise_conv
 from uniformer_backbones.layers.nd import (
     PatchConv,
     batch_norm_nd,
     channels_first,
     conv_nd,
-    depthwise_conv,
 )
 
 

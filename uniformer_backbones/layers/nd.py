@@ -79,11 +79,6 @@ def channels_first(module: nn.Module, x: Tensor) -> Tensor:
     return module(x.movedim(-1, 1)).movedim(1, -1)
 
 
-def depthwise_conv(dim: int, kernel_size: int, ndim: int) -> nn.Module:
-    """Depth-wise convolution on ``(B, *S, C)``, stride 1, size preserving."""
-    return conv_nd(ndim)(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
-
-
 class PatchConv(nn.Linear):
     """Convolution whose stride equals its kernel, as one matrix product.
 

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uniformer_backbones.layers.depthwise import depthwise_conv
 from uniformer_backbones.layers.nd import (
     PointwiseConv,
-    depthwise_conv,
     from_windows,
     to_windows,
 )
