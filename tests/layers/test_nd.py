@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from tests.tiny import input_gradient
+from uniformer_backbones.layers.depthwise import depthwise_conv
 from uniformer_backbones.layers.nd import (
     PatchConv,
     PointwiseConv,
     batch_norm_nd,
     channels_first,
     conv_nd,
-    depthwise_conv,
     from_windows,
     to_patches,
     to_windows,
