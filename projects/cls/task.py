@@ -38,6 +38,9 @@ QUICK_SIDE = 64  # of a quick run's images, pixels
 QUICK_STEPS = 600
 QUICK_BATCH = 16
 QUICK_LR = 2e-3
+# Layer scales start at 1e-6 and grow by about the rate per step: at the common rate
+# a short run would end before its blocks take part.
+QUICK_SCALE_RATE = 10.0
 QUICK_AREA = (0.7, 1.0)  # of the image that a training crop shows
 TOP5_CLASSES = 6  # from here on the top 5 says something
 DRAWN_IMAGES = 24
@@ -102,6 +105,10 @@ class Classification(Task):
         )
         cfg.optim_wrapper.optimizer = ConfigDict(
             type='AdamW', lr=QUICK_LR, weight_decay=0.05, fused=True
+        )
+        rules = cfg.optim_wrapper.setdefault('paramwise_cfg', ConfigDict())
+        rules.setdefault('custom_keys', ConfigDict())['gamma'] = ConfigDict(
+            lr_mult=QUICK_SCALE_RATE, decay_mult=0.0
         )
         cfg.optim_wrapper.clip_grad = ConfigDict(max_norm=5.0)
         cfg.param_scheduler = ConfigDict(

@@ -1,7 +1,8 @@
 """The world as ImageNet: one object a picture, a folder for every class.
 
-A class is an outline with or without stripes, so that neither the colour nor the
-texture nor the outline alone is enough.
+A class is an outline with or without stripes. The colour goes with the outline and
+hardly overlaps, so a short run can learn it; the stripes must be told from those of the
+background.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,10 +15,11 @@ from numpy.random import Generator
 from .coco import write_jpeg
 from .scene import Picture, Scene, Size, picture_rng, render, sample_size
 from .texture import draw_background
-from .thing import CLASSES, Thing, sample_thing
+from .thing import CLASSES, HUES, Thing, sample_thing
 
 SIZE = (80, 112)
 DIAMETERS = (0.55, 0.9)  # of the object, as a share of the shorter side
+HUE_SPREAD = 14.0  # degrees; neighbouring outlines are 64 or more apart
 FILLS = MappingProxyType({'plain': 'plain', 'striped': 'stripes'})
 IMAGE_CLASSES = tuple(f'{look}_{shape}' for look in FILLS for shape in CLASSES)
 
@@ -26,7 +28,7 @@ Track = Callable[[Iterable[int], str], Iterable[int]]
 
 def write_imagenet(
     root: Path | str,
-    num_train: int = 1600,
+    num_train: int = 2000,
     num_val: int = 400,
     seed: int = 0,
     size: Size = SIZE,
@@ -91,9 +93,10 @@ def draw_object(seed: int, split: str, index: int, size: Size = SIZE) -> Picture
 
 
 def _sample(rng: Generator, shape: str, height: int, width: int) -> Thing:
-    """Draw until the shape is right: a thing's colour goes with its shape."""
+    """Draw until the shape is right; then its colour, close to the shape's own."""
     diameter = rng.uniform(*DIAMETERS)
     while True:
         thing = sample_thing(rng, height, width, diameter, 0)
         if thing.category == shape:
-            return thing
+            hue = rng.normal(HUES[shape], HUE_SPREAD) % 360
+            return replace(thing, hue=float(hue))
