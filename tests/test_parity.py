@@ -141,7 +141,7 @@ def test_missing_file_and_folder_exit_with_2_and_the_others_still_run(tmp_path, 
 @pytest.mark.parametrize(
     ('fields', 'part'),
     [
-        ({'task': 'cls_light'}, "task 'cls_light' in mode 'eval' is not supported yet"),
+        ({'task': 'speech'}, "task 'speech' in mode 'eval' is not supported yet"),
         ({'mode': 'train_twice'}, "in mode 'train_twice' is not supported yet"),
     ],
 )

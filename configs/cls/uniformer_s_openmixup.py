@@ -13,7 +13,7 @@ _base_ = [
 ]
 
 trunc_normal = dict(type='TruncNormal', layer=['Conv2d', 'Linear'], std=0.02)
-model = dict(backbone=dict(layer_scale='all', init_cfg=trunc_normal))
+model = dict(backbone=dict(layer_scale='all'), init_cfg=trunc_normal)
 param_scheduler = [
     dict(
         type='TimmCosineLR',

@@ -14,6 +14,5 @@ _base_ = [
 
 trunc_normal = dict(type='TruncNormal', layer=['Conv2d', 'Linear'], std=0.02)
 model = dict(
-    backbone=dict(arch='tiny', init_cfg=trunc_normal),
-    head=dict(in_channels=256),
+    backbone=dict(arch='tiny'), head=dict(in_channels=256), init_cfg=trunc_normal
 )

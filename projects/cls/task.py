@@ -93,6 +93,9 @@ class Classification(Task):
         loader.sampler = ConfigDict(type='DefaultSampler', shuffle=True)
         cfg.model.data_preprocessor.update(erasing=None, mixing=None)
         cfg.model.backbone.update(drop_path_rate=0.0, with_cp=False)
+        if (cfg.model.get('init_cfg') or {}).get('type') != 'Pretrained':
+            # Convolutions of OpenMixup's deviation, 0.02, need many epochs to grow.
+            cfg.model.init_cfg = None
         # An average over tens of thousands of steps would still be the first weights.
         cfg.custom_hooks = [
             hook for hook in cfg.get('custom_hooks', []) if 'EMA' not in hook['type']

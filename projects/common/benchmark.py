@@ -108,29 +108,35 @@ def compare(
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device)
     step = train_step if workload.train else infer_step
     check_equal(*(partial(step, model, x) for model in models), workload.name)
-    scopes = [_autocast(device, dtype) for dtype in dtypes]
-    clock = cuda_time if device.type == 'cuda' else process_time
-    runs = [partial(step, model, x) for model in models]
+    return time_pair(workload, models, x, dtypes, seconds)
+
+
+def time_pair(
+    workload: Workload,
+    models: Sequence[nn.Module],
+    x: Tensor,
+    dtypes: Sequence[str],
+    seconds: float,
+) -> Result:
+    """Time A and B by turns on one input; arguments as of :func:`compare`."""
+    step = train_step if workload.train else infer_step
+    scopes = [_autocast(x.device, dtype) for dtype in dtypes]
+    pairs = list(zip(models, scopes, strict=True))
+    clock = cuda_time if x.is_cuda else process_time
     ours, theirs = [], []
+    for model, scope in pairs:
+        with scope():
+            step(model, x)
     end = time.monotonic() + seconds
-    for run, scope, dtype in zip(runs, scopes, dtypes, strict=True):
-        if dtype != 'fp32':  # as which it has just run
-            with scope():
-                run()
     while len(ours) < MIN_PAIRS or (time.monotonic() < end and len(ours) < MAX_PAIRS):
-        for run, scope, times in zip(runs, scopes, (ours, theirs), strict=True):
+        for (model, scope), times in zip(pairs, (ours, theirs), strict=True):
             with scope():
-                times.append(clock(run))
+                times.append(clock(partial(step, model, x)))
     ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
-    kept = [None, None]
-    if workload.train:
-        kept = [
-            kept_for_backward(model, x, scope)
-            for model, scope in zip(models, scopes, strict=True)
-        ]
+    kept = [kept_for_backward(m, x, scope) for m, scope in pairs if workload.train]
     return Result(
         workload.name,
-        'x'.join(map(str, shape)),
+        'x'.join(map(str, x.shape)),
         median(ours),
         median(theirs),
         median(ratios),

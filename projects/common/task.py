@@ -18,7 +18,6 @@ from projects.common.errors import UserError
 
 TASKS = {
     'mmdet': 'projects.det.task',
-    'mmpretrain': 'projects.cls.task',
     'mmaction': 'projects.video.task',
     'mmpretrain': 'projects.cls.task',
     'mmseg': 'projects.seg.task',

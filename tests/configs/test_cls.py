@@ -80,6 +80,10 @@ def test_a_leaf_is_small_and_says_what_its_name_says(name):
     assert backbone.arch.conv_stem == ('plus' in arch)
     assert cfg.model.backbone.get('init_cfg', {}).get('type') != 'Pretrained'
     assert backbone.blocks3[0].attn.num_heads * head_dim == backbone.arch.embed_dims[2]
+    init = cfg.model.get('init_cfg')
+    assert (init and (init.type, init.std)) == (
+        ('TruncNormal', 0.02) if name in OPENMIXUP else None
+    )
     gammas = {n.split('.')[0] for n, _ in backbone.named_parameters() if 'gamma' in n}
     stages = {'none': (), 'global': (3, 4), 'all': (1, 2, 3, 4)}[scale]
     assert gammas == {f'blocks{stage}' for stage in stages}

@@ -2,6 +2,7 @@
 
 import torch
 
+from tests.fixtures import read
 from tests.tiny import TINY, make
 from uniformer_backbones import UniFormer
 
@@ -70,3 +71,30 @@ def assert_holds(model, weights, prefix=''):
     state = model.state_dict()
     for key, value in weights.items():
         assert torch.equal(state[prefix + key], value), key
+
+
+def save(path, weights, container='model'):
+    torch.save({container: weights, 'epoch': 3}, path)
+    return path
+
+
+def fixture_weights(name, dtype=torch.float32):
+    shapes = read(name)['state_dict']
+    return {
+        key: torch.zeros(shape, dtype=torch.long if key.endswith('tracked') else dtype)
+        for key, shape in shapes.items()
+    }
+
+
+def openmixup_weights():
+    """A whole classifier: the fixture is of its backbone."""
+    weights = prefixed(fixture_weights('openmixup_tiny_224'), 'backbone.')
+    weights['head.fc.weight'] = torch.zeros(1000, 256)
+    weights['head.fc.bias'] = torch.zeros(1000)
+    return weights
+
+
+def assert_equal(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    for key, tensor in ours.items():
+        assert torch.equal(tensor, theirs[key]), key

@@ -41,7 +41,7 @@ def test_colour_alone_does_not_tell_the_class():
         ((found == k) & (labels == k)).sum() / ((found == k) | (labels == k)).sum()
         for k in classes
     ]
-    assert np.mean(ious) < 0.6  # the demo asks for 0.7 on other pictures
+    assert np.mean(ious) < 0.66  # the demo asks for 0.7 on other pictures
 
 
 def test_layout_and_labels_are_those_of_ade20k(tmp_path):
