@@ -42,7 +42,7 @@ def main() -> None:
     goes_on = 'stopped; the same command with --resume goes on from the last checkpoint'
     with report_errors(args.debug, RUN_MISTAKES, interrupted=goes_on):
         runner.train()
-        show_results(runner, drawn=args.demo)
+        show_results(runner, probed=args.demo)
 
 
 if __name__ == '__main__':

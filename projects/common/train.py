@@ -64,8 +64,13 @@ def build_runner(cfg: Config, compiled: bool) -> DurableRunner:
     return runner
 
 
-def show_results(runner: DurableRunner, drawn: bool) -> None:
-    """Print the metrics and where everything is; draw the loss curve and pictures."""
+def show_results(runner: DurableRunner, probed: bool) -> None:
+    """Print the metrics and where everything is; draw the loss curve and pictures.
+
+    Args:
+        runner: after training.
+        probed: whether to ask the task for what only generated data can show.
+    """
     if not is_main_process():
         return
     task, work_dir = find_task(runner.cfg), Path(runner.work_dir)
@@ -76,7 +81,7 @@ def show_results(runner: DurableRunner, drawn: bool) -> None:
         if key.startswith('val/') and buffer.data[0].size
     }
     probes = {}
-    if drawn and task is not None:
+    if probed and task is not None:
         probes = task.probe(runner.model, runner.val_dataloader.dataset)
     print_metrics(task, metrics, 'Held-out results', probes)
     places = {
@@ -86,7 +91,7 @@ def show_results(runner: DurableRunner, drawn: bool) -> None:
         ),
         'log': log_dir,
     }
-    if drawn and task is not None:
+    if task is not None:
         task.draw(runner.model, runner.val_dataloader.dataset, work_dir / 'pictures')
         places['pictures'] = work_dir / 'pictures'
     print_places(places)

@@ -20,7 +20,7 @@ from projects.video.probe import predict, scores_without_order
 from projects.video.video_folder import LAYOUT, find_lists
 
 DEMO = {'num_train': 320, 'num_val': 160, 'num_frames': 72}
-QUICK_SIDE = 64  # of the frames, pixels
+QUICK_SIDE = 32  # of the frames, pixels
 QUICK_FRAMES = 8  # of a clip; it spans as much time as before
 QUICK_STEPS = 320
 QUICK_BATCH = 16
