@@ -75,7 +75,7 @@ class Segmentation(Task):
     def shrink(self, cfg: Config, side: int | None, steps: int | None) -> None:
         """Small images, a short schedule in iterations; the same model."""
         side = side or QUICK_SIDE
-        has_fpn = cfg.model.decode_head.type == 'FPNHead'
+        has_fpn = cfg.model.get('neck') is not None
         steps = steps or (QUICK_FPN_STEPS if has_fpn else QUICK_STEPS)
         factor = side / FULL_SIDE
         for split in ('train', 'val', 'test'):
