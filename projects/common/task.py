@@ -21,6 +21,7 @@ TASKS = {
     'mmaction': 'projects.video.task',
     'mmpretrain': 'projects.cls.task',
     'mmseg': 'projects.seg.task',
+    'mmpose': 'projects.pose.task',
 }
 
 

@@ -1,6 +1,7 @@
 """A folder of COCO-style data: where its annotations, images and classes are."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,39 +66,48 @@ def read_annotations(path: Path) -> dict[str, Any]:
     return content
 
 
-def find_splits(root: Path) -> tuple[CocoSplit, CocoSplit]:
+def find_splits(
+    root: Path, names: Sequence[str] = ANNOTATIONS, layout: str = LAYOUT
+) -> tuple[CocoSplit, CocoSplit]:
     """Training and validation split of a folder laid out like COCO.
 
     A folder with a single annotation file and no split is trained and evaluated on the
     same images; the log says so.
+
+    Args:
+        root: the folder.
+        names: where the annotations of a ``{split}`` may be, the first found counts.
+        layout: what to say where they are not, with a ``{root}``.
 
     Raises:
         UserError: the annotations or the images are not where they are looked for, or
             the two splits have other classes.
     """
     if not root.is_dir():
-        raise UserError(f'{root}: no such folder; expected\n{LAYOUT.format(root=root)}')
-    train_file, val_file = (_annotations(root, split) for split in ('train', 'val'))
+        raise UserError(f'{root}: no such folder; expected\n{layout.format(root=root)}')
+    train_file, val_file = (
+        _annotations(root, split, names) for split in ('train', 'val')
+    )
     if train_file is None and val_file is None:
         single = [*root.glob('*.json'), *root.glob('annotations/*.json')]
         if len(single) != 1:
             raise UserError(
-                f'{root}: no train annotations; expected\n{LAYOUT.format(root=root)}'
+                f'{root}: no train annotations; expected\n{layout.format(root=root)}'
             )
         print_log(
             f'{root}: one annotation file, {single[0].name}: training and testing on '
             'the same images',
             logger='current',
         )
-        split = _read_split(single[0], root, 'train')
+        split = _read_split(single[0], root, 'train', layout)
         return split, split
     for name, file in (('train', train_file), ('val', val_file)):
         if file is None:
             raise UserError(
-                f'{root}: no {name} annotations; expected\n{LAYOUT.format(root=root)}'
+                f'{root}: no {name} annotations; expected\n{layout.format(root=root)}'
             )
-    train = _read_split(train_file, root, 'train')
-    val = _read_split(val_file, root, 'val')
+    train = _read_split(train_file, root, 'train', layout)
+    val = _read_split(val_file, root, 'val', layout)
     if train.classes != val.classes:
         raise UserError(
             f'{val.annotations}: its classes differ from those of {train.annotations}'
@@ -105,12 +115,12 @@ def find_splits(root: Path) -> tuple[CocoSplit, CocoSplit]:
     return train, val
 
 
-def _annotations(root: Path, split: str) -> Path | None:
-    files = [root / name.format(split=split) for name in ANNOTATIONS]
+def _annotations(root: Path, split: str, names: Sequence[str]) -> Path | None:
+    files = [root / name.format(split=split) for name in names]
     return next((path for path in files if path.is_file()), None)
 
 
-def _read_split(annotations: Path, root: Path, split: str) -> CocoSplit:
+def _read_split(annotations: Path, root: Path, split: str, layout: str) -> CocoSplit:
     content = read_annotations(annotations)
     name = content['images'][0]['file_name']
     folders = [root / part.format(split=split) for part in IMAGES]
@@ -118,7 +128,7 @@ def _read_split(annotations: Path, root: Path, split: str) -> CocoSplit:
     if images is None:
         raise UserError(
             f'{annotations}: its first image, {name}, is in none of '
-            f'{", ".join(map(str, folders))}; expected\n{LAYOUT.format(root=root)}'
+            f'{", ".join(map(str, folders))}; expected\n{layout.format(root=root)}'
         )
     ordered = sorted(content['categories'], key=lambda category: category['id'])
     return CocoSplit(annotations, images, tuple(c['name'] for c in ordered))

@@ -24,6 +24,7 @@ from .ade20k import write_ade20k
 from .clips import write_kinetics
 from .coco import write_coco
 from .imagenet import write_imagenet
+from .people import write_people
 from .scene import WORLD_VERSION
 
 # One entry per layout. A writer takes the folder to fill, then parameters that json
@@ -34,6 +35,7 @@ WRITERS: Mapping[str, Callable[..., Path]] = MappingProxyType(
         'coco': write_coco,
         'imagenet': write_imagenet,
         'kinetics': write_kinetics,
+        'people': write_people,
     }
 )
 MARKER = 'world.json'

@@ -1,0 +1,152 @@
+"""What can be wrong with a COCO keypoints file, found before the first step."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from projects.common.errors import UserError
+from projects.det.coco_folder import check_split, read_annotations
+from projects.pose.skeleton import Skeleton, read_skeleton
+
+LISTED = 8  # faults named; the rest is counted
+TRUE_BOXES = (
+    '--cfg-options val_dataloader.dataset.bbox_file=None '
+    'test_dataloader.dataset.bbox_file=None'
+)
+
+
+def find_skeleton(annotations: Path) -> tuple[Skeleton, tuple[str, ...]]:
+    """Read the skeleton of a keypoints file, as ``read_skeleton`` does.
+
+    Raises:
+        UserError: the file is no keypoints file, or has several skeletons.
+    """
+    categories = read_annotations(annotations)['categories']
+    if not categories:
+        raise UserError(f'{annotations}: lists no categories')
+    found = [
+        read_skeleton(item, f'{annotations}: category {item.get("name")!r}')
+        for item in categories
+    ]
+    if any(skeleton != found[0][0] for skeleton, _ in found):
+        raise UserError(
+            f'{annotations}: its categories have different keypoints; one model learns '
+            'one skeleton, so keep the categories of one'
+        )
+    return found[0]
+
+
+def check_people(
+    annotations: Path, images: Path, keypoints: tuple[str, ...], where: str
+) -> None:
+    """Check a keypoints file and the images it names.
+
+    Args:
+        annotations: the json file.
+        images: folder that the file names in it are relative to.
+        keypoints: names that the config trains.
+        where: what the message calls this split.
+
+    Raises:
+        UserError: a line for each of the first faults.
+    """
+    check_split(annotations, images, None, where)
+    skeleton, _ = find_skeleton(annotations)
+    if skeleton.keypoints != keypoints:
+        raise UserError(
+            f'{annotations}: has {len(skeleton.keypoints)} keypoints '
+            f'({_some(skeleton.keypoints)}), the config trains {len(keypoints)} '
+            f'({_some(keypoints)}); --data FOLDER takes those of the file'
+        )
+    content = read_annotations(annotations)
+    faults = list(_find_faults(content, len(keypoints)))
+    if faults:
+        lines = [f'{annotations}: {fault} ({where})' for fault in faults[:LISTED]]
+        if len(faults) > LISTED:
+            lines.append(f'{annotations}: and {len(faults) - LISTED} more')
+        raise UserError('\n'.join(lines))
+    if not any(map(counts, content['annotations'])):
+        raise UserError(f'{annotations}: not one keypoint is labelled ({where})')
+
+
+def check_detections(boxes: Path) -> None:
+    """Check the file of detected boxes that a config is tested in.
+
+    Raises:
+        UserError: it is missing, or no list of detections.
+    """
+    if not boxes.is_file():
+        raise UserError(
+            f'{boxes}: no such file of detected boxes (configs/pose/README.md says '
+            f'where it comes from); to test in the true boxes, add {TRUE_BOXES}'
+        )
+    try:
+        found = json.loads(boxes.read_text())
+    except ValueError as error:
+        raise UserError(f'{boxes}: not a json file ({error})') from None
+    wanted = {'image_id', 'category_id', 'bbox', 'score'}
+    if not isinstance(found, list) or not found or not wanted <= set(found[0]):
+        raise UserError(f'{boxes}: not a list of detections with {sorted(wanted)}')
+
+
+def _find_faults(content: Mapping[str, Any], count: int) -> Iterator[str]:
+    """Sentences on what is wrong, one for each image or annotation."""
+    images = {}
+    for image in content['images']:
+        if not {'id', 'width', 'height'} <= image.keys():
+            yield f'image {image.get("file_name")!r} has no id, width or height'
+        images[image.get('id')] = image
+    numbers = Counter(thing.get('id') for thing in content['annotations'])
+    for number, times in numbers.items():
+        if times > 1:
+            yield f'{times} annotations have the id {number}'
+    for thing in content['annotations']:
+        fault = _find_fault(thing, images, count)
+        if fault:
+            yield f'annotation {thing.get("id")} {fault}'
+
+
+def _find_fault(
+    thing: Mapping[str, Any], images: Mapping[Any, Mapping[str, Any]], count: int
+) -> str | None:
+    values = thing.get('keypoints')
+    if not isinstance(values, list):
+        return 'has no list "keypoints"'
+    if len(values) != 3 * count:
+        return (
+            f'has {len(values)} numbers in "keypoints"; {count} names make {3 * count}'
+        )
+    if not all(isinstance(value, int | float) for value in values):
+        return 'has keypoints that are no numbers'
+    if not set(values[2::3]) <= {0, 1, 2}:
+        return 'has keypoints whose third number is not 0, 1 or 2'
+    image = images.get(thing.get('image_id'))
+    if image is None:
+        return f'is of image {thing.get("image_id")}, which is not listed'
+    return _find_box_fault(thing, image) if counts(thing) else None
+
+
+def _find_box_fault(thing: Mapping[str, Any], image: Mapping[str, Any]) -> str | None:
+    box = thing.get('bbox')
+    if not isinstance(box, list) or len(box) != 4:
+        return 'has no "bbox" of four numbers'
+    x, y, width, height = box
+    if width <= 0 or height <= 0:
+        return f'has a box without area: {box}'
+    sides = image.get('width', np.inf), image.get('height', np.inf)
+    if x + width <= 0 or y + height <= 0 or x >= sides[0] or y >= sides[1]:
+        return f'has a box outside its image {image.get("file_name")!r}: {box}'
+    return None
+
+
+def counts(thing: Mapping[str, Any]) -> bool:
+    """Whether a person is trained on: not a crowd, and some keypoint is labelled."""
+    return not thing.get('iscrowd') and any(thing['keypoints'][2::3])
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')
