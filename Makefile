@@ -8,9 +8,10 @@ BOOT := $(or $(shell command -v python3 || command -v python3.11),python3)
 # One thread per worker. Two workers spend 77 s of CPU where one process spends 60: a gain
 # on two free cores, a loss on busy ones (JOBS=0).
 PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS) --dist loadfile
-PROSE = $(wildcard uniformer_backbones projects configs tools tests *.md *.py Makefile)
+PROSE = $(wildcard uniformer_backbones projects configs docs tools tests *.md *.py Makefile)
 
-.PHONY: install doctor demo test test-slow test-all format lint type check bench clean
+.PHONY: install doctor demo test test-slow test-all format lint type check zoo zoo-check docs-check bench \
+	clean
 
 install:  ## .venv with the pinned set of requirements/, and the project in it
 	@$(BOOT) tools/bootstrap.py --venv "$(VENV)" --python "$(PYTHON)"
@@ -34,6 +35,12 @@ lint: install
 type: install
 	$(PY) -m mypy
 check: lint type
+zoo: install  ## tables of README.md and docs/model_zoo.md from the metafiles; minutes
+	$(PY) tools/model_zoo.py
+zoo-check: install  ## tables, metafiles, and every model measured again
+	$(PY) tools/model_zoo.py --check
+docs-check: install  ## links and commands of all pages; each task as a newcomer does it
+	$(PY) tools/docs_check.py
 bench: install  ## speed and memory, as a CSV
 	$(PY) tools/benchmark.py
 clean:  ## caches and build output; the environment, data and runs stay
