@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from projects.common.memory import PeakMemory
 from tests.tiny import randomise
 from uniformer_backbones.layers.hourglass import (
     ClassTokenBlock,
@@ -96,6 +97,15 @@ def test_attention_of_a_large_map_keeps_no_product_of_tokens_with_tokens():
     with hooks:
         attn(x)
     assert max(kept) <= 3 * 4200 * DIM
+
+
+def test_peak_of_a_step_stays_far_below_one_map_of_attention():
+    tokens = 4200
+    attn, x = ClassTokenMHRA(DIM, 4), torch.randn(1, tokens, DIM, requires_grad=True)
+    with PeakMemory(x, *attn.parameters()) as memory:
+        out, row = attn(x)
+        (out.square().sum() + row.square().sum()).backward()
+    assert memory.peak < tokens**2 * 4 / 20  # 4 bytes: the map of one head
 
 
 @pytest.mark.parametrize('scale', [None, 0.5], ids=['plain', 'scaled'])

@@ -9,12 +9,12 @@ from torch.export import Dim, export
 
 from tests import parity
 from tests.fixture_models import build
-from tests.fixtures import read
+from tests.fixtures import NAMES, read
 from tests.tiny import TINY, assert_same, make_dense, make_input
 from uniformer_backbones import UniFormer, load_official
 
 LIGHT = {**TINY, 'depths': (1, 1, 3, 2), 'conv_stem': True, 'keep_ratio': 0.5}
-SAMPLES = ['cls_light_xxs_ls_128', 'det_light_xxs_192x256', 'video_light_xxs_ls_8f_96']
+FIXTURES = [n for n in NAMES if '_light_' in n and read(n)['mode'] == 'eval']
 
 
 def make_light(ndim=2, **options):
@@ -238,7 +238,7 @@ def worst(case, model, x):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', SAMPLES)
+@pytest.mark.parametrize('name', FIXTURES)
 def test_fixture_holds_compiled_in_channels_last_and_in_two_threads(name):
     case = read(name)
     model = build(case).eval()
@@ -263,18 +263,32 @@ def worst_or_none(case, model, other, x):
     return None
 
 
-@pytest.mark.slow
-def test_gradient_fixture_holds_with_checkpointing(monkeypatch):
-    case = read('grad_cls_light_xxs_96')
-    checkpointed = []
+def recompute(model):
+    model.backbone.checkpointed = model.backbone.arch.depths
 
-    def build_with_cp(case):
+
+def compile_model(model):
+    model.compile(backend='aot_eager', fullgraph=True)
+
+
+def to_channels_last(model):
+    model.to(memory_format=torch.channels_last)
+    model.register_forward_pre_hook(
+        lambda _, args: args[0].contiguous(memory_format=torch.channels_last)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('change', [recompute, compile_model, to_channels_last])
+def test_gradient_fixture_holds_however_the_step_is_run(monkeypatch, change):
+    def build_changed(case):
         model = build(case)
-        model.backbone.checkpointed = model.backbone.arch.depths
-        checkpointed.append(model)
+        change(model)
+        changed.append(model)
         return model
 
-    monkeypatch.setattr(parity, 'build', build_with_cp)
-    errors = dict(parity.run_train_grad(case))
-    assert checkpointed
+    changed = []
+    monkeypatch.setattr(parity, 'build', build_changed)
+    errors = dict(parity.run_train_grad(read('grad_cls_light_xxs_96')))
+    assert changed
     assert max(errors.values()) < 1e-4
