@@ -46,7 +46,7 @@ class Row:
         status: one of ``STATUSES``.
         params: published parameters in millions, as printed; ``None`` if not printed.
         flops: published multiply-adds in billions, likewise.
-        metrics: published results by the names of OpenMMLab.
+        metrics: published results by the names of OpenMMLab; empty for our own rows.
         notes: ``Parameters`` or ``FLOPs``: why the published figure is not met.
     """
 
@@ -106,7 +106,11 @@ def _row(task: str, entry: Mapping[str, Any]) -> Row:
         data['Status'],
         data.get('Parameters (M)'),
         data.get('FLOPs (G)'),
-        {k: v for part in entry['Results'] for k, v in part['Metrics'].items()},
+        {
+            name: value
+            for part in entry.get('Results', [])
+            for name, value in part['Metrics'].items()
+        },
         data.get('Notes', {}),
     )
 
