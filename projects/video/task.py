@@ -19,10 +19,10 @@ from projects.video.labels import normalized
 from projects.video.probe import predict, scores_without_order
 from projects.video.video_folder import LAYOUT, find_lists
 
-DEMO = {'num_train': 1600, 'num_val': 160, 'size': (64, 80), 'num_frames': 72}
+DEMO = {'num_train': 960, 'num_val': 160, 'size': (64, 80), 'num_frames': 72}
 QUICK_SIDE = 32  # of the frames, pixels
 QUICK_FRAMES = 8  # of a clip; it spans as much time as before
-QUICK_STEPS = 500
+QUICK_STEPS = 240
 QUICK_BATCH = 16
 QUICK_LR = 5e-4
 QUICK_AREA = (0.6, 1.0)  # of the frame that a training clip shows

@@ -13,7 +13,6 @@ from projects.common.world.clips import (
     CLIP_CLASSES,
     MOTIONS,
     Course,
-    add_thing,
     encode_mp4,
     sample_clip,
     sample_course,
@@ -57,29 +56,6 @@ def place_in_frame(course, time, point):
     """Where a point of the scene is seen at a time, in a frame of 96 x 128."""
     matrix = np.vstack([course.matrix(time, 96, 128), [0, 0, 1]])
     return (np.linalg.inv(matrix) @ [*point, 1])[:2]
-
-
-def test_thing_is_drawn_as_in_a_whole_scene():
-    # Away from the border; there, a part drawn by itself has no edge in its shading.
-    rng = scene.picture_rng(0, 'val', 7)
-    for _ in range(6):
-        thing = clips.sample_thing(rng, 96, 128, 0.4, 0)
-        thing = clips.replace(thing, center=(60.3, 45.8))
-        image = np.full((96, 128, 3), 0.6, np.float32)
-        whole = scene.render(scene.Scene(image.copy(), (thing,))).image
-        add_thing(image, thing)
-        assert cv2.absdiff(np.round(image * 255).astype(np.uint8), whole).max() <= 1
-
-
-def test_thing_at_a_border_is_cut_there():
-    for center in ((0.0, 0.0), (64.0, 20.0), (30.0, 64.0)):
-        image = np.full((64, 64, 3), 0.5, np.float32)
-        add_thing(image, clips.Thing('ring', center, 16.0))
-        changed = (image != 0.5).any(-1)
-        rows, columns = np.nonzero(changed)
-        x, y = center
-        assert changed.any()
-        assert np.hypot(columns - x, rows - y).max() < 1.5 * 16 + 3
 
 
 def test_clips_are_h264_mp4_that_decodes_to_what_was_drawn(world):
