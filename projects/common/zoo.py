@@ -217,7 +217,8 @@ def check_measured(rows: Iterable[Row], found: Mapping[str, Measured]) -> list[s
         for name, how in stand.items():
             if (how == 'missed') == (name in row.notes):
                 continue
-            value = getattr(found[row.config], name[:6].lower())
+            mine = found[row.config]
+            value = mine.flops if name == 'FLOPs' else mine.params
             what = 'and no note says why' if how == 'missed' else 'a note denies it'
             lines.append(
                 f'{_metafile(row)}: {row.name}: {name} {how}, {what}: measured {value}'
