@@ -26,7 +26,11 @@ class KeypointDataset(BaseCocoStyleDataset):
     def _load_metainfo(cls, metainfo: dict[str, Any] | None = None) -> dict[str, Any]:
         if metainfo and 'keypoints' in metainfo:
             metainfo = Skeleton(**metainfo).to_mmpose()
-        return super()._load_metainfo(metainfo)
+        parsed = super()._load_metainfo(metainfo)
+        if not parsed['skeleton_links']:
+            # A checkpoint stores it, and an empty array is not read back as data only.
+            parsed['skeleton_link_colors'] = []
+        return parsed
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read the people; class names become plain text, as in other libraries."""

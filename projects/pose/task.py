@@ -44,8 +44,8 @@ ANNOTATIONS = (
 )
 STRIDE = 32  # of the backbone; both sides of a crop are multiples of it
 QUICK_SIDE = 96  # short side of a quick run's crops, pixels
-QUICK_STEPS = 450
-QUICK_BATCH = 16
+QUICK_STEPS = 800
+QUICK_BATCH = 8
 QUICK_LR = 1e-3
 QUICK_SCALE, QUICK_TURN = 0.15, 15.0  # sigmas of factor and degrees
 DRAWN_IMAGES, DRAWN_SCORE = 8, 0.2

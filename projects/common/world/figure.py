@@ -76,7 +76,7 @@ class Figure:
     def area(self) -> float:
         """Give the pixels of the whole outline, as if nothing hid any of it."""
         low, high = self.extent()
-        height, width = np.ceil(high - low).astype(int) + 1
+        width, height = np.ceil(high - low).astype(int) + 1
         moved = self.moved(-low[0], -low[1])
         return float(moved.coverage(height, width).sum())
 
@@ -148,6 +148,6 @@ def _lit(part: Part, window: tuple[slice, slice]) -> ndarray:
 
 def _hides(part: Part, x: float, y: float) -> bool:
     reach = max(part.radii)
-    (ax, ay), (bx, by) = part.ends[:, :2].tolist()
-    near = min(ax, bx) - reach < x < max(ax, bx) + reach
-    return near and bool(distance(part, x, y) < 0)
+    ends = part.ends[:, 0]
+    near = ends.min() - reach < x < ends.max() + reach
+    return bool(near and distance(part, x, y) < 0)
