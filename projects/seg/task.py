@@ -142,7 +142,7 @@ class Segmentation(Task):
             files.append(folder / f'{Path(sample.img_path).stem}.png')
             cv2.imwrite(str(files[-1]), side_by_side(image, *overlays))
         intersect, union = (sum(parts) for parts in list(zip(*areas, strict=True))[:2])
-        title = f'{counted} of {len(dataset)} held-out images'
+        title = f'{counted} of {len(dataset)} validation images'
         file = folder / 'class_iou.png'
         return [
             *files,

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from mmdet.visualization import DetLocalVisualizer
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.visualization import Visualizer
 
@@ -52,7 +51,8 @@ def call(monkeypatch, capfd):
 
     def run(name, *arguments):
         # They would hold the stream and the folders of an earlier test.
-        for singleton in (MMLogger, MessageHub, Visualizer, DetLocalVisualizer):
+        visualizers = (Visualizer, *Visualizer.__subclasses__())
+        for singleton in (MMLogger, MessageHub, *visualizers):
             singleton._instance_dict.clear()
         path = ROOT / 'tools' / f'{name}.py'
         spec = importlib.util.spec_from_file_location(f'tool_{name}', path)
