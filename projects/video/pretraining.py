@@ -14,9 +14,11 @@ from mmengine.config import Config
 
 import projects.video  # noqa: F401 - registers what the configs below name
 from projects.common.errors import UserError
-from projects.common.world.clips import CLIP_CLASSES, CLIP_FRAMES
+from projects.common.world.clips import CLIP_CLASSES
+from projects.video.task import DEMO
 from uniformer_backbones.models.arch import find_arch
 
+LENGTH = DEMO['num_frames']
 MARGIN = 9 / 8  # short side of a frame, in sides of the crop
 
 
@@ -39,16 +41,16 @@ class Study:
     """
 
     arch: str = 'small'
-    steps: int = 150
-    every: int = 50
-    image_steps: int = 300
+    steps: int = 90
+    every: int = 30
+    image_steps: int = 200
     frames: int = 8
-    side: int = 64
+    side: int = 32
     batch: int = 16
     image_batch: int = 32
     lr: float = 5e-4
-    num_train: int = 320
-    num_val: int = 96
+    num_train: int = DEMO['num_train']
+    num_val: int = DEMO['num_val']
 
     def __post_init__(self) -> None:
         find_arch(self.arch)
@@ -57,9 +59,9 @@ class Study:
                 raise UserError(f'{name} must be positive, got {value}')
         if self.side < 32:
             raise UserError(f'side must be at least 32 pixels, got {self.side}')
-        if not 2 <= self.frames <= CLIP_FRAMES:
+        if not 2 <= self.frames <= LENGTH:
             raise UserError(
-                f'frames must be from 2 to {CLIP_FRAMES}, the length of a demo clip, '
+                f'frames must be from 2 to {LENGTH}, the length of a demo clip, '
                 f'got {self.frames}'
             )
 
@@ -197,7 +199,7 @@ def _dataset(
     sample = dict(
         type='DenseSample',
         clip_len=frames,
-        stride=CLIP_FRAMES // frames if frames > 1 else 1,
+        stride=LENGTH // frames if frames > 1 else 1,
         test_mode=not train,
     )
     return dict(

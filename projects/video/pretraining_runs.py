@@ -21,6 +21,7 @@ from projects.common.progress import ProgressHook
 from projects.common.runner import DurableRunner, is_complete, newest_checkpoint
 from projects.common.world.cache import demo_world
 from projects.video.pretraining import Study
+from projects.video.task import DEMO
 
 STARTS = ('scratch', 'center', 'average')
 
@@ -71,7 +72,8 @@ def run_study(study: Study, seeds: Sequence[int], work_dir: Path) -> Scores:
         DemoWorldError: the demo clips cannot be written.
     """
     check_same(study, work_dir)
-    world = demo_world('kinetics', num_train=study.num_train, num_val=study.num_val)
+    counts = {'num_train': study.num_train, 'num_val': study.num_val}
+    world = demo_world('kinetics', **{**DEMO, **counts})
     names = work_dir / 'frames.csv'
     clips = [
         line.rsplit(',', 1)[0] for line in (world / 'train.csv').read_text().split()

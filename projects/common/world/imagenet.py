@@ -1,8 +1,8 @@
 """The world as ImageNet: one object a picture, a folder for every class.
 
-A class is an outline with or without stripes. The colour goes with the outline and
-hardly overlaps, so a short run can learn it; the stripes must be told from those of the
-background.
+A class is an outline with or without stripes. The hue goes with the outline and the
+lightness with the stripes, and both hardly overlap, so a short run can learn them; the
+object must still be told from its background, which may have any colour and stripes.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,6 +21,7 @@ SIZE = (80, 112)
 DIAMETERS = (0.55, 0.9)  # of the object, as a share of the shorter side
 HUE_SPREAD = 14.0  # degrees; neighbouring outlines are 64 or more apart
 FILLS = MappingProxyType({'plain': 'plain', 'striped': 'stripes'})
+VALUES = MappingProxyType({'plain': (0.4, 0.55), 'striped': (0.9, 1.0)})  # as in HSV
 IMAGE_CLASSES = tuple(f'{look}_{shape}' for look in FILLS for shape in CLASSES)
 
 Track = Callable[[Iterable[int], str], Iterable[int]]
@@ -88,7 +89,8 @@ def draw_object(seed: int, split: str, index: int, size: Size = SIZE) -> Picture
     height, width = sample_size(rng, size)
     look, shape = IMAGE_CLASSES[index % len(IMAGE_CLASSES)].split('_')
     background = draw_background(rng, height, width)
-    thing = replace(_sample(rng, shape, height, width), fill=FILLS[look])
+    thing = _sample(rng, shape, height, width)
+    thing = replace(thing, fill=FILLS[look], value=float(rng.uniform(*VALUES[look])))
     return render(Scene(background, (thing,)), noise=rng)
 
 
