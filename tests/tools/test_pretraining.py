@@ -69,7 +69,7 @@ def test_starts_differ_in_nothing_but_the_weights(tmp_path):
     [
         (('--steps', 0), ('steps', '0')),
         (('--side', 16), ('side', '32')),
-        (('--frames', 33), ('frames', '32')),
+        (('--frames', 73), ('frames', '72')),
         (('--arch', 'medium'), ('medium', 'small')),
     ],
 )
