@@ -47,7 +47,8 @@ QUICK_SIDE = 96  # short side of a quick run's crops, pixels
 QUICK_STEPS = 800
 QUICK_BATCH = 8
 QUICK_LR = 1e-3
-QUICK_SCALE, QUICK_TURN = 0.15, 15.0  # sigmas of factor and degrees
+QUICK_SCALE, QUICK_TURN = 0.1, 8.0  # sigmas of factor and degrees
+QUICK_SIGMA = 1.5  # of a heatmap at least, in its pixels: smaller spots teach slowly
 DRAWN_IMAGES, DRAWN_SCORE = 8, 0.2
 
 
@@ -204,7 +205,7 @@ def _scale_codec(cfg: Config, side: int) -> None:
         codec,
         input_size=size,
         heatmap_size=tuple(edge // shrink for edge in size),
-        sigma=codec.sigma * factor,
+        sigma=max(codec.sigma * factor, QUICK_SIGMA),
     )
     cfg.model.head.decoder = scaled
     for split in ('train', 'val', 'test'):

@@ -46,7 +46,7 @@ MAX_PEOPLE = 2
 HEIGHTS = (0.6, 0.95)  # of the image's height
 CUT_RATE, CUT = 0.15, 0.4  # how often the frame cuts the legs, and how much at most
 THING_RATE, THING_SIZES = 0.25, (0.2, 0.4)  # of the image's shorter side
-MIN_VISIBLE = 0.6  # of the outline
+MIN_VISIBLE = 0.75  # of the outline
 MIN_KEYPOINTS = 8
 ATTEMPTS = 30
 

@@ -21,7 +21,10 @@ FACE = {'nose': (0.0, 0.12, 1.0), 'eye': (0.42, -0.12, 0.9), 'ear': (1.08, 0.0, 
 # A face point further than this behind the middle of the head, in radii, is not shown.
 FAR = {'nose': -0.3, 'eye': 0.2, 'ear': -0.5}
 # How often one sees the front, the back and either profile, and the turn, in degrees.
-VIEWS = ((0.6, 0.0, 18.0), (0.14, 180.0, 18.0), (0.13, 80.0, 15.0), (0.13, -80.0, 15.0))
+VIEWS = ((0.76, 0.0, 15.0), (0.1, 180.0, 15.0), (0.07, 80.0, 12.0), (0.07, -80.0, 12.0))
+# Clothes tend to these hues, in degrees; one figure in ten wears any.
+HUES = {'shirt': 215.0, 'trousers': 25.0, 'pad': 320.0, 'sock': 95.0}
+HUE_SPREAD, ODD_COLOR_RATE = 16.0, 0.1
 
 Posture = dict[str, ndarray]
 Looks = dict[str, ndarray]
@@ -106,20 +109,26 @@ def project(point: ndarray, turn: float, lean: float) -> ndarray:
 
 
 def sample_looks(rng: Generator) -> Looks:
-    """Draw the colours ``(3,)`` of skin, hair and clothes; limbs differ at joints."""
-    shirt, trousers = rng.uniform(0, 360, 2)
-    bright, dim = rng.uniform(0.6, 0.95), rng.uniform(0.35, 0.8)
-    strong, pale = rng.uniform(0.5, 0.9), rng.uniform(0.35, 0.85)
+    """Draw the colours ``(3,)`` of skin, hair and clothes; pads are at the joints."""
+    odd = rng.random() < ODD_COLOR_RATE
+    hues = {
+        name: rng.uniform(0, 360) if odd else rng.normal(hue, HUE_SPREAD)
+        for name, hue in HUES.items()
+    }
+    bright, dim = rng.uniform(0.6, 0.95), rng.uniform(0.4, 0.75)
+    strong, pale = rng.uniform(0.55, 0.9), rng.uniform(0.4, 0.8)
     skin = rng.uniform(12, 30), rng.uniform(0.25, 0.6), rng.uniform(0.5, 0.95)
     return {
         'skin': hsv_to_bgr(*skin),
         'nose': hsv_to_bgr(skin[0] - 10, min(1, skin[1] + 0.2), skin[2] * 0.8),
         'hair': hsv_to_bgr(rng.uniform(0, 45), rng.uniform(0.2, 0.8), dim * 0.6),
-        'shirt': hsv_to_bgr(shirt, strong, bright),
-        'sleeve': hsv_to_bgr(shirt + 15, strong, bright * 0.75),
-        'trousers': hsv_to_bgr(trousers, pale, dim),
-        'sock': hsv_to_bgr(trousers + 60, pale * 0.5, min(1, dim + 0.2)),
-        'shoe': hsv_to_bgr(trousers, pale, dim * 0.5),
+        'shirt': hsv_to_bgr(hues['shirt'], strong, bright),
+        'sleeve': hsv_to_bgr(hues['shirt'] - 35, strong, bright * 0.8),
+        'trousers': hsv_to_bgr(hues['trousers'], pale, dim),
+        'knee pad': hsv_to_bgr(hues['pad'], strong, dim),
+        'elbow pad': hsv_to_bgr(hues['pad'] + 90, strong, bright),
+        'sock': hsv_to_bgr(hues['sock'], pale, min(1, dim + 0.2)),
+        'shoe': hsv_to_bgr(hues['trousers'], pale, dim * 0.5),
         'white': np.ones(3, np.float32),
         'black': np.full(3, 0.08, np.float32),
     }
@@ -158,10 +167,12 @@ def build_parts(seen: Posture, looks: Looks, height: float) -> list[tuple[str, P
         add('shirt', f'{side}_shoulder', f'{side}_hip', 0.052, 0.055)
         add('sleeve', f'{side}_shoulder', f'{side}_elbow', 0.046, 0.038, lift=0.005)
         add('skin', f'{side}_elbow', f'{side}_wrist', 0.034, 0.028, lift=0.01)
+        add('elbow pad', f'{side}_elbow', f'{side}_elbow', 0.042, lift=0.012)
         add('skin', f'{side}_wrist', f'{side}_hand', 0.032, lift=0.01)
         add('trousers', f'{side}_hip', f'{side}_knee', 0.06, 0.046, lift=0.005)
         add('sock', f'{side}_knee', f'{side}_ankle', 0.042, 0.034)
-        add('shoe', f'{side}_ankle', f'{side}_toe', 0.034, 0.028)
+        add('knee pad', f'{side}_knee', f'{side}_knee', 0.052, lift=0.007)
+        add('shoe', f'{side}_ankle', f'{side}_toe', 0.036, 0.03)
     return parts
 
 

@@ -106,8 +106,8 @@ def test_a_folder_of_another_layout_is_told_the_layout(tmp_path):
 @pytest.mark.parametrize(
     ('name', 'side', 'size', 'sigma'),
     [
-        ('td_hm_uniformer_s_256x192', 96, (96, 128), 1),
-        ('td_hm_uniformer_b_384x288', 96, (96, 128), 1),
+        ('td_hm_uniformer_s_256x192', 96, (96, 128), 1.5),
+        ('td_hm_uniformer_b_384x288', 192, (192, 256), 2),
         ('td_hm_uniformer_b_448x320', 160, (160, 224), 1.5),
     ],
 )
