@@ -29,16 +29,18 @@ COST_OF = {
 }
 PAGE, README = Path('docs/model_zoo.md'), Path('README.md')
 BLOCK = re.compile(r'(<!-- zoo: (\w+) -->\n)(.*?)(<!-- /zoo -->)', re.S)
-# Headings of hand-written tables, and the figure that each announces.
+# Headings of hand-written tables, without units, and the figure that each announces.
 HEADINGS = {
-    'params (M)': 'params',
-    'multiply-adds (G': 'flops',
+    'params': 'params',
+    'multiply-adds': 'flops',
     'top-1': 'Top 1 Accuracy',
     'box AP': 'box AP',
     'mask AP': 'mask AP',
     'mIoU': 'mIoU',
     'multi-scale': 'mIoU(ms+flip)',
     'AP': 'AP',
+    'AP50': 'AP@0.5',
+    'AP75': 'AP@0.75',
     'AR': 'AR',
     'status': 'status',
 }
@@ -109,17 +111,13 @@ def check_page(path: Path, text: str, rows: Iterable[Row]) -> list[str]:
 
 def _agrees(headings: list[str], cells: list[str], row: Row) -> bool:
     for heading, cell in zip(headings, cells, strict=False):
-        name = next((v for k, v in HEADINGS.items() if heading.startswith(k)), None)
-        if name in ('params', 'flops', 'status'):
-            wanted = getattr(row, name)
-        else:
-            wanted = row.metrics.get(name) if name else None
+        name = HEADINGS.get(heading.partition(' (')[0], '')
+        wanted = row.metrics.get(name) or getattr(row, name, None)
         if wanted is None:
             continue
-        if name == 'status':
-            if cell != wanted:
-                return False
-        elif Decimal(re.sub(r'[^\d.]', '', cell) or 'nan') != Decimal(wanted):
+        number = re.match(r'\d+(\.\d+)?', cell)
+        same = Decimal(number[0]) == Decimal(wanted) if number else cell == wanted
+        if not same:
             return False
     return True
 
