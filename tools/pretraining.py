@@ -36,6 +36,7 @@ QUICK = Study(
     batch=4,
     image_batch=8,
     num_train=16,
+    image_clips=16,
     num_val=8,
 )
 SIZES = {
@@ -47,6 +48,7 @@ SIZES = {
     'batch': 'clips of a step',
     'image_batch': 'frames of a step',
     'num_train': 'clips to learn from',
+    'image_clips': 'clips whose frames the image model tells apart',
     'num_val': 'held-out clips',
 }
 
@@ -92,7 +94,7 @@ def main() -> None:
         console = Console(soft_wrap=True, highlight=False)
         told = sum(scores.image.values()) / len(scores.image)
         console.print(
-            f'the image models told {told:.1%} of {study.num_train} clips by their '
+            f'the image models told {told:.1%} of {study.image_clips} clips by their '
             'middle frame'
         )
         console.print(make_table(scores))

@@ -1,6 +1,6 @@
 """What image pretraining gives a model of clips: the models and data of a study.
 
-For each seed an image model learns to tell from one frame which training clip it is of;
+For each seed an image model learns to tell the frames of some training clips apart;
 no labels are needed, and no frame gives its motion away. Models of clips of the same
 arch then learn the motions, from random weights and from the image model's, inflated by
 either rule, on the same clips in the same order with the same schedule.
@@ -37,13 +37,14 @@ class Study:
         image_batch: frames of a step.
         lr: the highest learning rate, the same for all models.
         num_train: clips to learn from.
+        image_clips: of these, the ones whose frames the image model tells apart.
         num_val: held-out clips.
     """
 
     arch: str = 'small'
-    steps: int = 90
-    every: int = 30
-    image_steps: int = 200
+    steps: int = 120
+    every: int = 40
+    image_steps: int = 120
     frames: int = 8
     side: int = 32
     batch: int = 16
@@ -51,12 +52,17 @@ class Study:
     lr: float = 5e-4
     num_train: int = DEMO['num_train']
     num_val: int = DEMO['num_val']
+    image_clips: int = 32
 
     def __post_init__(self) -> None:
         find_arch(self.arch)
         for name, value in asdict(self).items():
             if name != 'arch' and value <= 0:
                 raise UserError(f'{name} must be positive, got {value}')
+        if self.image_clips > self.num_train:
+            raise UserError(
+                f'image_clips is {self.image_clips}, of {self.num_train} training clips'
+            )
         if self.side < 32:
             raise UserError(f'side must be at least 32 pixels, got {self.side}')
         if not 2 <= self.frames <= LENGTH:
@@ -84,21 +90,21 @@ class Study:
 
         Args:
             world: the demo clips.
-            names: list of the training clips, each with its own number as the label.
+            names: list of training clips, each with its own number as the label.
         """
         train = [
             dict(type='RandomResizedCrop', area_range=(0.3, 1.0)),
             dict(type='Resize', scale=(self.side,) * 2, keep_ratio=False),
             dict(type='Flip', flip_ratio=0.5),
-            # Else the mean colour of a frame would nearly do.
-            dict(type='ColorJitter', brightness=0.4, contrast=0.4, hue=0.5),
+            # Else the mean brightness of a frame would nearly do.
+            dict(type='ColorJitter', brightness=0.2, contrast=0.2),
         ]
         val = [
             dict(type='Resize', scale=(-1, round(self.side * MARGIN))),
             dict(type='CenterCrop', crop_size=self.side),
         ]
         return self._config(
-            model=self._model(2, self.num_train, None),
+            model=self._model(2, self.image_clips, None),
             train=_dataset(world, names, 1, train, True),
             val=_dataset(world, names, 1, val, False),
             batch=self.image_batch,

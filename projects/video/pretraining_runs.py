@@ -31,7 +31,7 @@ class Scores:
     """What the runs of a study came to.
 
     Args:
-        image: by seed, the share of training clips that the image model told by their
+        image: by seed, the share of its clips that the image model told by their
             middle frame.
         clips: by start and seed, the held-out accuracy by step.
     """
@@ -78,6 +78,7 @@ def run_study(study: Study, seeds: Sequence[int], work_dir: Path) -> Scores:
     clips = [
         line.rsplit(',', 1)[0] for line in (world / 'train.csv').read_text().split()
     ]
+    clips = clips[: study.image_clips]
     names.write_text(''.join(f'{clip},{i}\n' for i, clip in enumerate(clips)))
     image, scores = {}, {start: {} for start in STARTS}
     for seed in seeds:
