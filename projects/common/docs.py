@@ -23,6 +23,7 @@ RUNNERS = ('python ', 'make', 'torchrun ', 'pip ')
 PAGES = ('*.md', 'docs/*.md', 'configs/*/*.md', 'projects/*/*.md')
 FENCE = re.compile(r'^( *)```(\w*)\n(.*?)^\1```', re.M | re.S)
 LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)\)')
+NO_CONFIG = ': no such config'
 PLACEHOLDER = re.compile(r'[A-Z][A-Z0-9_/]*(\.\.\.)?')
 
 
@@ -83,7 +84,12 @@ def check_command(root: Path, command: Command) -> str | None:
     if words[1] == '-m':
         found = importlib.util.find_spec(words[2])
         return None if found else f'no module {words[2]}'
-    return check_tool(root, words[1], words[2:])
+    wrong = check_tool(root, words[1], words[2:])
+    if wrong and wrong.endswith(NO_CONFIG):
+        page = root / command.page
+        if f'\nAdd `{wrong.removesuffix(NO_CONFIG)}`:\n' in page.read_text('utf-8'):
+            return None  # the page has told to write it
+    return wrong
 
 
 def first_choice(word: str) -> str:
@@ -110,7 +116,7 @@ def check_tool(root: Path, script: str, words: list[str]) -> str | None:
         if not isinstance(value, str) or not value.endswith('.py'):
             continue
         if value.startswith('configs/') and not (root / value).is_file():
-            return f'{value}: no such config'
+            return f'{value}{NO_CONFIG}'
     return None
 
 

@@ -15,7 +15,7 @@ from projects.common.docs import (
 )
 from projects.common.zoo import ROOT
 
-PAGE = Path('docs/page.md')
+PAGE = Path('README.md')
 
 
 def command(text):
@@ -61,6 +61,12 @@ def test_commands_that_cannot_be_run(text, message):
     assert message in check_command(ROOT, command(text))
 
 
+def test_a_config_that_the_page_tells_to_write_need_not_exist():
+    text = 'python tools/train.py configs/seg/fpn_uniformer_s_40k.py --demo'
+    assert check_command(ROOT, Command(Path('CONTRIBUTING.md'), text)) is None
+    assert 'no such config' in check_command(ROOT, command(text))
+
+
 @pytest.fixture
 def site(tmp_path):
     """A small project with a page of everything."""
@@ -78,7 +84,7 @@ def site(tmp_path):
 
 
 def test_every_command_of_a_page_is_found(site):
-    found = [c.text for c in find_commands(site, PAGE)]
+    found = [c.text for c in find_commands(site, Path('docs/page.md'))]
     assert [' '.join(text.split()) for text in found] == [
         'make b',
         'python tools/c.py --long',
@@ -95,7 +101,9 @@ def test_broken_links_and_lost_pages_are_found(site):
 
 
 def test_python_that_cannot_be_is_found(site):
-    assert check_python(site, PAGE) == ['docs/page.md: pathlib has no Pith']
+    assert check_python(site, Path('docs/page.md')) == [
+        'docs/page.md: pathlib has no Pith'
+    ]
     [line] = check_python(site, Path('docs/lost.md'))
     assert line.startswith('docs/lost.md: python block: ')
 
