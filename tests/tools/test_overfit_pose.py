@@ -9,7 +9,7 @@ from tests.tools.conftest import ROOT
 
 LEAF = ROOT / 'configs/pose/td_hm_uniformer_s_256x192.py'
 PHOTOGRAPHS = ROOT.parent / 'shared/data/real/coco'
-OPTIONS = ('--quick', 96, '--steps', 300, '--init', 'none')
+OPTIONS = ('--quick', 96, '--steps', 600, '--init', 'none')
 
 
 @pytest.mark.slow

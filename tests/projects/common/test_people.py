@@ -143,6 +143,8 @@ def test_left_and_right_follow_the_side_one_sees():
         figure = sample_figure(np.random.default_rng(seed), 100)
         both = figure.shown[list(EYES)]
         left, right = figure.points[LEFT, 0], figure.points[RIGHT, 0]
+        if abs(left - right) < 8:
+            continue  # in profile, where the head may look either way
         if both.all():
             front += 1
             assert left > right
