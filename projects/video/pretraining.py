@@ -42,7 +42,7 @@ class Study:
     """
 
     arch: str = 'small'
-    steps: int = 120
+    steps: int = 160
     every: int = 40
     image_steps: int = 120
     frames: int = 8
