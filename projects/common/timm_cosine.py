@@ -62,8 +62,7 @@ class TimmCosineLR(_ParamScheduler):
             raise ValueError('TimmCosineLR: give start_lr or start_factor, not both')
         if not 0 <= warmup < total:
             raise ValueError(
-                f'TimmCosineLR: warmup must be shorter than total={total}, '
-                f'got {warmup}'
+                f'TimmCosineLR: warmup must be shorter than total={total}, got {warmup}'
             )
         self.total, self.warmup, self.lag = total, warmup, lag
         self.start_lr, self.start_factor = start_lr, start_factor
