@@ -77,11 +77,12 @@ def main() -> None:
             for workload in track(chosen, 'Measuring', transient=True)
         ]
         kinds = args.dtype if dtypes[0] == dtypes[1] else f'{dtypes[0]} / {dtypes[1]}'
-        title, name = 'reference / ours', csv_name(device, dtypes, args.quick)
+        pair, name = ('ours', 'reference'), csv_name(device, dtypes, args.quick)
         if args.against is not None:
-            title = f'{args.against} / ours'
+            pair = (args.arch, args.against)
             name = f'{args.arch}-against-{args.against}-{name}'
-        show(results, f'{args.arch}, {device.type}, {kinds}; ms, MiB, {title}')
+        title = f'{args.arch}, {device.type}, {kinds}; ms, MiB, {pair[1]} / {pair[0]}'
+        show(results, title, pair)
         path = Path(args.out) / name
         write_csv(results, path)
         print(path)

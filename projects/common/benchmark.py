@@ -250,11 +250,11 @@ def _autocast(
     return partial(torch.autocast, device.type, DTYPES[dtype])
 
 
-def show(results: Sequence[Result], title: str) -> None:
-    """Print the ratios; times in milliseconds, memory in MiB."""
+def show(results: Sequence[Result], title: str, names: tuple[str, str]) -> None:
+    """Print the ratios of two models; times in milliseconds, memory in MiB."""
     table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column('workload', no_wrap=True)
-    for name in ('ours', 'reference', 'ratio', 'range', 'kept', 'ratio'):
+    for name in (*names, 'ratio', 'range', 'kept', 'ratio'):
         table.add_column(name, justify='right', no_wrap=True)
     for result in results:
         memory = ('', '')
