@@ -44,7 +44,7 @@ def test_commands_that_can_be_run(text):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('python tools/trian.py CONFIG', 'tools/trian.py: no such file'),
+        ('python tools/trainer.py CONFIG', 'tools/trainer.py: no such file'),
         ('python tools/train.py CONFIG --dmeo', 'unrecognized arguments: --dmeo'),
         ('python tools/train.py', 'required: config'),
         ('python tools/train.py configs/det/none.py --demo', 'no such config'),
