@@ -88,7 +88,7 @@ class Segmentation(Task):
         if cfg.get('tta_pipeline'):
             _scale_sizes(transforms(cfg.tta_pipeline), factor)
         _scale_sizes([cfg.model.test_cfg], factor)  # windows of slide inference
-        cfg.model.data_preprocessor.size = (side, side)
+        _scale_sizes([cfg.model.data_preprocessor], factor)
         cfg.model.backbone.update(drop_path_rate=0.0, with_cp=False)
         cfg.train_cfg = ConfigDict(
             type='IterBasedTrainLoop', max_iters=steps, val_interval=steps
@@ -189,7 +189,7 @@ def _shorten(pipeline: list[Any]) -> None:
 def _scale_sizes(steps: list[Any], factor: float) -> None:
     """Scale every size among some settings, e.g. (2048, 512) to (512, 128)."""
     for step in steps:
-        for key in ('scale', 'crop_size', 'stride'):
+        for key in ('scale', 'size', 'crop_size', 'stride'):
             if step.get(key) is not None:
                 step[key] = tuple(round(side * factor) for side in step[key])
 

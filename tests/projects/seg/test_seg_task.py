@@ -100,7 +100,7 @@ def test_a_short_run_changes_sizes_and_schedule_but_not_the_model(world):
 
 
 def test_without_ade20k_it_says_where_it_looked_and_how_to_lay_it_out():
-    with pytest.raises(UserError, match='no such folder. Lay the data out') as caught:
+    with pytest.raises(UserError, match=r'no such folder\. Lay the data out') as caught:
         TASK.check_data(config(), ('train',))
     for word in ('data/ade/ADEChallengeData2016/images/training', '--demo', '--data'):
         assert word in str(caught.value)
