@@ -80,7 +80,9 @@ def test_converted_file_loads_as_the_tools_load_it(size, tmp_path):
     convert_file(source, target)
     stored = torch.load(target, weights_only=True)
     model = model_of(f'td_hm_uniformer_s_{size}')
-    model.load_state_dict(stored.get('state_dict', stored), strict=True)
+    found = model.load_state_dict(stored.get('state_dict', stored), strict=False)
+    assert found.missing_keys == []
+    assert set(found.unexpected_keys) == {f'backbone.{key}' for key in UNUSED}
     assert_holds(model, ours(file['state_dict']))
 
 
