@@ -179,7 +179,10 @@ def test_checkpointing_changes_neither_gradients_nor_statistics(ndim, with_cp):
         torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize('training', [False, True])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize('training', [False, pytest.param(True, marks=SLOW)])
 def test_model_compiles_without_graph_breaks(ndim, training):
     model, x = make_light(ndim, with_cp=training).train(training), make_input(ndim)
     other = copy.deepcopy(model)
@@ -187,7 +190,7 @@ def test_model_compiles_without_graph_breaks(ndim, training):
     assert_same(compiled(x), model(x), 1e-4)
 
 
-@pytest.mark.parametrize('layer_scale', ['none', 'all'])
+@pytest.mark.parametrize('layer_scale', [pytest.param('none', marks=SLOW), 'all'])
 def test_exported_program_takes_any_batch_and_size(ndim, layer_scale):
     model = make_light(ndim, layer_scale=layer_scale)
     names = ['batch', None, 'frames', 'height', 'width']

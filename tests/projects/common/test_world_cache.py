@@ -178,7 +178,7 @@ def test_further_kinds_are_one_entry(home, monkeypatch):
 @pytest.mark.parametrize(
     ('call', 'message'),
     [
-        (lambda: demo_world('imagenet'), "unknown demo data 'imagenet'"),
+        (lambda: demo_world('cityscapes'), "unknown demo data 'cityscapes'"),
         (lambda: demo_world('coco', images=3), r"unknown parameters \['images'\]"),
         (lambda: demo_world('coco', num_train=0), 'counts must be >= 1'),
         (lambda: demo_world('coco', size=8), 'size must be .* >= 64'),
