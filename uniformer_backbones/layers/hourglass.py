@@ -133,6 +133,8 @@ class ShrinkingBlock(ClassTokenBlock):
         representative for a position when there are one or two; here it never is.
     """
 
+    gamma_3: nn.Parameter | None
+
     def __init__(
         self,
         dim: int,
