@@ -181,6 +181,6 @@ class ShrinkingBlock(ClassTokenBlock):
         """What the dropped tokens get of the representative's two branches."""
         if self.gamma_3 is not None:
             return self.gamma_3 * (mixed + expanded)
-        if self.gamma_1 is not None:
+        if self.gamma_1 is not None and self.gamma_2 is not None:
             return self.gamma_1 * mixed + self.gamma_2 * expanded
         return mixed + expanded
