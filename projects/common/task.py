@@ -150,6 +150,51 @@ def fit_to_steps(cfg: Config, length: int, batch: int, steps: int) -> int:
     return max(1, round(steps / max(1, times * length // batch)))
 
 
+def use_short_schedule(
+    cfg: Config, lr: float, warmup: int, epochs: int, max_norm: float
+) -> None:
+    """Train some epochs with AdamW and evaluate once, at the end.
+
+    Args:
+        cfg: what is changed.
+        lr: the highest rate; a hundredth of it is the lowest.
+        warmup: steps of linear rise; a cosine over the epochs is laid over it.
+        epochs: to train.
+        max_norm: to which gradients are clipped.
+    """
+    cfg.train_cfg = ConfigDict(
+        type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=epochs
+    )
+    cfg.optim_wrapper.optimizer = ConfigDict(
+        type='AdamW', lr=lr, weight_decay=0.05, fused=True
+    )
+    cfg.optim_wrapper.clip_grad = ConfigDict(max_norm=max_norm)
+    cfg.param_scheduler = [
+        ConfigDict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
+        ConfigDict(
+            type='CosineAnnealingLR',
+            eta_min=lr / 100,
+            by_epoch=True,
+            T_max=epochs,
+            convert_to_iter_based=True,
+        ),
+    ]
+
+
+def no_data(missing: str, layout: str) -> UserError:
+    """What to say where the data of a config are not there.
+
+    Args:
+        missing: path and what it is, as in ``'data/x.json: no such annotation file'``.
+        layout: where the files belong, in indented lines.
+    """
+    return UserError(
+        f'{missing}. Lay the data out as\n{layout}\n'
+        'or name your own folder with --data FOLDER, or add --demo for a short run '
+        'on generated data.'
+    )
+
+
 def set_everywhere(node: Any, key: str, value: Any) -> None:
     """Set every occurrence of a key inside nested dicts and lists."""
     if isinstance(node, dict):

@@ -13,14 +13,15 @@ from mmengine.dataset import BaseDataset, pseudo_collate
 from pycocotools.coco import COCO
 from torch import nn
 
-from projects.common.errors import UserError
 from projects.common.pictures import draw_instances, side_by_side
 from projects.common.task import (
     Task,
     datasets,
     fit_to_steps,
+    no_data,
     set_everywhere,
     transforms,
+    use_short_schedule,
 )
 from projects.common.world.cache import demo_world
 from projects.det.coco_folder import LAYOUT, check_split, find_splits, read_annotations
@@ -29,6 +30,7 @@ QUICK_SIDE = 128  # short side of a quick run's images, pixels
 QUICK_STEPS = 240
 QUICK_BATCH = 4
 QUICK_LR = 3e-4
+QUICK_WARMUP = 50  # steps
 DRAWN_IMAGES, DRAWN_SCORE = 8, 0.5
 
 
@@ -81,23 +83,7 @@ class Detection(Task):
         annotations = datasets(cfg, 'train')[0]['ann_file']
         images = len(read_annotations(Path(annotations))['images'])
         epochs = fit_to_steps(cfg, images, QUICK_BATCH, steps or QUICK_STEPS)
-        cfg.train_cfg = ConfigDict(
-            type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=epochs
-        )
-        cfg.optim_wrapper.optimizer = ConfigDict(
-            type='AdamW', lr=QUICK_LR, weight_decay=0.05, fused=True
-        )
-        cfg.optim_wrapper.clip_grad = ConfigDict(max_norm=10.0)
-        cfg.param_scheduler = [
-            ConfigDict(type='LinearLR', start_factor=0.01, by_epoch=False, end=50),
-            ConfigDict(
-                type='CosineAnnealingLR',
-                eta_min=QUICK_LR / 100,
-                by_epoch=True,
-                T_max=epochs,
-                convert_to_iter_based=True,
-            ),
-        ]
+        use_short_schedule(cfg, QUICK_LR, QUICK_WARMUP, epochs, max_norm=10.0)
         cfg.default_hooks.logger.interval = 20
 
     def check_data(self, cfg: Config, splits: tuple[str, ...]) -> None:
@@ -107,7 +93,10 @@ class Detection(Task):
                 root = Path(dataset.get('data_root') or '')
                 annotations = root / dataset['ann_file']
                 if not annotations.is_file():
-                    raise UserError(_no_data(annotations, root))
+                    raise no_data(
+                        f'{annotations}: no such annotation file',
+                        LAYOUT.format(root=root),
+                    )
                 images = root / dataset.get('data_prefix', {}).get('img', '')
                 classes = (dataset.get('metainfo') or {}).get('classes')
                 check_split(annotations, images, classes, split)
@@ -148,15 +137,6 @@ class Detection(Task):
             files.append(folder / f'{Path(sample.img_path).stem}.png')
             cv2.imwrite(str(files[-1]), side_by_side(image, prediction, real))
         return files
-
-
-def _no_data(annotations: Path, root: Path) -> str:
-    return (
-        f'{annotations}: no such annotation file. Lay the data out as\n'
-        f'{LAYOUT.format(root=root)}\n'
-        'or name your own folder with --data FOLDER, or add --demo for a short run '
-        'on generated data.'
-    )
 
 
 def _palette(count: int) -> list[tuple[int, int, int]]:

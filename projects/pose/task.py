@@ -19,8 +19,10 @@ from projects.common.task import (
     Task,
     datasets,
     fit_to_steps,
+    no_data,
     set_everywhere,
     transforms,
+    use_short_schedule,
 )
 from projects.common.world.cache import demo_world
 from projects.det.coco_folder import find_splits, read_annotations
@@ -117,24 +119,8 @@ class Pose(Task):
         people = sum(map(counts, read_annotations(file)['annotations']))
         steps = steps or QUICK_STEPS
         epochs = fit_to_steps(cfg, max(1, people), QUICK_BATCH, steps)
-        cfg.train_cfg = ConfigDict(
-            type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=epochs
-        )
-        cfg.optim_wrapper.optimizer = ConfigDict(
-            type='AdamW', lr=QUICK_LR, weight_decay=0.05, fused=True
-        )
-        cfg.optim_wrapper.clip_grad = ConfigDict(max_norm=1.0)
         warmup = max(2, min(50, steps // 5))
-        cfg.param_scheduler = [
-            ConfigDict(type='LinearLR', start_factor=0.01, by_epoch=False, end=warmup),
-            ConfigDict(
-                type='CosineAnnealingLR',
-                eta_min=QUICK_LR / 100,
-                by_epoch=True,
-                T_max=epochs,
-                convert_to_iter_based=True,
-            ),
-        ]
+        use_short_schedule(cfg, QUICK_LR, warmup, epochs, max_norm=1.0)
         cfg.default_hooks.logger.interval = max(1, min(20, steps // 3))
         cfg.default_hooks.checkpoint.pop('save_best', None)  # tested once, at the end
 
@@ -145,7 +131,10 @@ class Pose(Task):
                 root = Path(dataset.get('data_root') or '')
                 annotations = root / dataset['ann_file']
                 if not annotations.is_file():
-                    raise UserError(_no_data(annotations, root))
+                    raise no_data(
+                        f'{annotations}: no such annotation file',
+                        LAYOUT.format(root=root),
+                    )
                 images = root / dataset.get('data_prefix', {}).get('img', '')
                 names = _keypoint_names(cfg, dataset)
                 check_people(annotations, images, names, split)
@@ -236,15 +225,6 @@ def _keypoint_names(cfg: Config, settings: ConfigDict) -> tuple[str, ...]:
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         meta: dict[str, Any] = DATASETS.build(listed).metainfo
     return tuple(meta['keypoint_id2name'].values())
-
-
-def _no_data(annotations: Path, root: Path) -> str:
-    return (
-        f'{annotations}: no such annotation file. Lay the data out as\n'
-        f'{LAYOUT.format(root=root)}\n'
-        'or name your own folder with --data FOLDER, or add --demo for a short run '
-        'on generated data.'
-    )
 
 
 TASK = Pose()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from projects.common.errors import UserError
 from projects.common.overlays import draw_segments
 from projects.common.pictures import class_color, side_by_side
-from projects.common.task import Task, datasets, set_everywhere, transforms
+from projects.common.task import Task, datasets, no_data, set_everywhere, transforms
 from projects.common.world.cache import demo_world
 from projects.seg.checks import check_masks
 from projects.seg.class_list import ClassList
@@ -210,7 +210,7 @@ def _check(cfg: Config, settings: ConfigDict, split: str) -> None:
     for key in ('img_path', 'seg_map_path'):
         folder = Path(dataset.data_prefix.get(key) or '')
         if not folder.is_dir():
-            raise UserError(_no_data(folder, root))
+            raise no_data(f'{folder}: no such folder', LAYOUT.format(root=root))
     items = dataset.load_data_list()
     if not items:
         raise UserError(
@@ -230,15 +230,6 @@ def _check(cfg: Config, settings: ConfigDict, split: str) -> None:
     colors = [*colored[0]['colors'], *colored[0]['ignored']] if colored else []
     labels = len(dataset.label_map or range(classes)) + bool(dataset.reduce_zero_label)
     check_masks(items, labels, colors, split)
-
-
-def _no_data(folder: Path, root: Path | str) -> str:
-    return (
-        f'{folder}: no such folder. Lay the data out as\n'
-        f'{LAYOUT.format(root=root)}\n'
-        'or name your own folder with --data FOLDER, or add --demo for a short run '
-        'on generated data.'
-    )
 
 
 TASK = Segmentation()

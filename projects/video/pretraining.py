@@ -213,8 +213,8 @@ def _dataset(
         ann_file=str(names),
         data_prefix=dict(video=str(world)),
         test_mode=not train,
+        sample=sample,
         pipeline=[
-            dict(type='SampleVideo', sample=sample),
             *view,
             dict(type='FormatShape', input_format='NCHW' if frames == 1 else 'NCTHW'),
             dict(type='PackActionInputs'),

@@ -124,9 +124,8 @@ class Clip:
 def draw_wide_scene(rng: Generator, short: int) -> ndarray:
     """Draw a square cloth, ``SIDE`` times ``short`` wide, of soft blots of one size.
 
-    Noise between two blurs. That one size everywhere, and neither lines nor things, is
-    what makes motion plain to filters over a few pixels and frames: models that start
-    from nothing learn it in a hundred steps, and in thousands from natural textures.
+    Noise between two blurs. One size everywhere makes motion plain to filters over a
+    few pixels and frames, so that models learn it from nothing in a short run.
 
     Shape:
         Returns ``(S, S, 3)`` uint8, BGR.

@@ -8,14 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from projects.common.world import clips, demo_world, scene
+from projects.common.world import clips, demo_world
 from projects.common.world.clips import (
     CLIP_CLASSES,
-    MOTIONS,
-    Course,
     encode_mp4,
     sample_clip,
-    sample_course,
     write_kinetics,
 )
 
@@ -27,35 +24,9 @@ def world(tmp_path_factory):
     return write_kinetics(tmp_path_factory.mktemp('clips'), num_frames=8, **TINY)
 
 
-@pytest.fixture(scope='module')
-def courses():
-    """Many courses of each class; they need no drawing."""
-    return {
-        label: [
-            sample_course(scene.picture_rng(0, 'train', 8 * index + label), label)
-            for index in range(150)
-        ]
-        for label in range(8)
-    }
-
-
 def read_mp4(path):
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format='bgr24') for frame in container.decode(video=0)]
-
-
-def one_shot(name, run):
-    """A course whose shot fills the clip, in the middle of every range."""
-    which, way = MOTIONS[name]
-    runs = np.zeros(4)
-    runs[which] = way * run / clips.SHOT  # the run of a clip, so `run` in this shot
-    return Course(np.array([[0.25, 0.25, 0.5, 0.0]]), runs, 0.0)
-
-
-def place_in_frame(course, time, point):
-    """Where a point of the scene is seen at a time, in a frame of 96 x 128."""
-    matrix = np.vstack([course.matrix(time, 96, 128), [0, 0, 1]])
-    return (np.linalg.inv(matrix) @ [*point, 1])[:2]
 
 
 def test_clips_are_h264_mp4_that_decodes_to_what_was_drawn(world):

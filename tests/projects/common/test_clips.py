@@ -1,8 +1,5 @@
-"""The world in motion: what a frame cannot tell, H.264 files, Kinetics' layout."""
+"""The world in motion: what a frame cannot tell, and the next one can."""
 
-from types import MappingProxyType
-
-import av
 import cv2
 import numpy as np
 import pytest
@@ -15,15 +12,7 @@ from projects.common.world.clips import (
     Course,
     sample_clip,
     sample_course,
-    write_kinetics,
 )
-
-TINY = MappingProxyType({'num_train': 9, 'num_val': 8, 'size': (64, 80)})
-
-
-@pytest.fixture(scope='module')
-def world(tmp_path_factory):
-    return write_kinetics(tmp_path_factory.mktemp('clips'), num_frames=8, **TINY)
 
 
 @pytest.fixture(scope='module')
@@ -36,11 +25,6 @@ def courses():
         ]
         for label in range(8)
     }
-
-
-def read_mp4(path):
-    with av.open(str(path)) as container:
-        return [frame.to_ndarray(format='bgr24') for frame in container.decode(video=0)]
 
 
 def one_shot(name, run):
