@@ -8,11 +8,6 @@ restricted unpickler refuses or that would run text stored in them (``checkpoint
 
 import warnings
 
-with warnings.catch_warnings():
-    # mmengine imports it; what it says is for mmengine's authors.
-    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
-    import mmengine  # noqa: F401
-
 from .checkpoint import install_checkpoint_loader, read_checkpoint
 from .mmaction_drn import install_drn_stub
 from .mmcv_ext import install_mmcv_ops
@@ -26,6 +21,9 @@ def install() -> None:
     It has to run before ``mmcv.ops`` or a checkpoint is first used, in every process:
     the package's import calls it, so DataLoader workers and DDP ranks repeat it.
     """
+    # mmengine imports it anew whenever a config inherits from a library's; what it says
+    # is for mmengine's authors.
+    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
     install_mmcv_ops()
     install_drn_stub()
     install_checkpoint_loader()
