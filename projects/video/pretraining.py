@@ -42,8 +42,8 @@ class Study:
     """
 
     arch: str = 'small'
-    steps: int = 160
-    every: int = 40
+    steps: int = 240
+    every: int = 60
     image_steps: int = 120
     frames: int = 8
     side: int = 32
