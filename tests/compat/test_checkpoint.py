@@ -42,6 +42,13 @@ def test_files_of_either_numpy_are_read(tmp_path, core):
     np.testing.assert_array_equal(content['a'], [1.0])
 
 
+@pytest.mark.parametrize('shape', [(0,), (0, 3), (2, 0)])
+def test_empty_array_is_read(tmp_path, shape):
+    path = save(tmp_path / 'empty.pth', {'a': np.zeros(shape, np.int64)})
+    read = compat.read_checkpoint(path)['a']
+    assert (read.shape, read.dtype) == (shape, np.int64)
+
+
 def save_pickle(path, raw):
     """Write a torch archive around a hand-made pickle."""
     writer = torch._C.PyTorchFileWriter(str(path))

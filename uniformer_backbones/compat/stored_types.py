@@ -106,6 +106,12 @@ def _scalar(dtype: Any, value: Any) -> Any:
     return _multiarray().scalar(dtype, value)
 
 
+@_answers_to('builtins', 'bytes')
+def _no_bytes() -> bytes:
+    """Stand for bytes(), which is how the data of an empty array are written."""
+    return b''
+
+
 def _numpy_functions() -> list[Callable[..., Any]]:
     """Both names of the module: files of either numpy are read by either."""
     found: list[Callable[..., Any]] = []
@@ -131,6 +137,7 @@ STORED_TYPES: tuple[Any, ...] = (
     _getattr,
     _config_dict,
     _dtype,
+    _no_bytes,
     *_numpy_functions(),
     np.ndarray,
     *sorted({type(np.dtype(code)) for code in NUMBER_CODES}, key=str),
