@@ -1,44 +1,19 @@
 """ImageNet-1K at 384 pixels with LV-ViT's label maps, for 12 x 12 tokens."""
 
-_base_ = './imagenet_uniformer.py'
+_base_ = './imagenet_tl.py'
 
 size = 384
-label_maps = 'data/imagenet/label_top5_train_nfnet'
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabelMap', root=label_maps, num_classes=1000),
-    dict(type='TokenFlip', prob=0.5),
-    dict(
-        type='TimmImageAugment',
-        policy='rand-m9-mstd0.5-inc1',
-        fill=(128, 128, 128),
-        interpolation='random',
-    ),
-    dict(
-        type='TokenCrop',
-        scale=size,
-        crop_ratio_range=(0.08, 1.0),
-        aspect_ratio_range=(3 / 4, 4 / 3),
-        interpolation='random',
-    ),
+    *_base_.train_pipeline[:-2],
+    dict(_base_.train_pipeline[-2], scale=size),
     dict(type='PackInputs', algorithm_keys=('gt_token_score',)),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(
-        type='ResizeEdge',
-        scale=int(size / 0.9),
-        edge='short',
-        backend='pillow',
-        interpolation='bicubic',
-    ),
+    dict(_base_.test_pipeline[1], scale=int(size / 0.9)),
     dict(type='CenterCrop', crop_size=size),
     dict(type='PackInputs'),
 ]
-train_dataloader = dict(
-    batch_size=64,
-    sampler=dict(_delete_=True, type='DefaultSampler', shuffle=True),
-    dataset=dict(pipeline=train_pipeline),
-)
+train_dataloader = dict(batch_size=64, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(batch_size=64, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -1,6 +1,5 @@
 """The world as segmentation masks, in the folders and the labels of ADE20K."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
@@ -8,12 +7,11 @@ import cv2
 from .coco import write_jpeg
 from .landscape import LANDSCAPE_CLASSES, draw_labelled
 from .scene import Size
+from .splits import Track, each_split
 
 LANDSCAPE_SIZE = (112, 160)
-FOLDERS = (('train', 'training'), ('val', 'validation'))
+FOLDERS = {'train': 'training', 'val': 'validation'}
 NOTHING = '-'  # what classes.txt calls a label that is no class
-
-Track = Callable[[Iterable[int], str], Iterable[int]]
 
 
 def write_ade20k(
@@ -47,16 +45,13 @@ def write_ade20k(
         ValueError: a count is below 1, the seed negative or the size too small.
         OSError: the folder cannot be written.
     """
-    if min(num_train, num_val) < 1:
-        raise ValueError(f'counts must be >= 1, got {num_train} and {num_val}')
     root = Path(root)
-    counts = {'train': num_train, 'val': num_val}
-    for split, folder in FOLDERS:
-        images, masks = root / 'images' / folder, root / 'annotations' / folder
+    for split, indices in each_split(num_train, num_val, track):
+        images = root / 'images' / FOLDERS[split]
+        masks = root / 'annotations' / FOLDERS[split]
         for path in (images, masks):
             path.mkdir(parents=True, exist_ok=True)
-        indices: Iterable[int] = range(counts[split])
-        for index in track(indices, split) if track else indices:
+        for index in indices:
             image, labels = draw_labelled(seed, split, index, size)
             name = f'ADE_{split}_{index + 1:08d}'
             write_jpeg(images / f'{name}.jpg', image)

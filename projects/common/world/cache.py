@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +26,7 @@ from .coco import write_coco
 from .imagenet import write_imagenet
 from .people import write_people
 from .scene import WORLD_VERSION
+from .splits import Track
 
 # One entry per layout. A writer takes the folder to fill, then parameters that json
 # can say, each with a default, and the keyword ``track``.
@@ -158,7 +159,7 @@ def remove_stale(final: Path) -> None:
             shutil.rmtree(draft, ignore_errors=True)
 
 
-def _tracker(kind: str) -> Callable[[Iterable[int], str], Iterable[int]] | None:
+def _tracker(kind: str) -> Track | None:
     """A progress bar per split when someone is watching, else None."""
     if not sys.stderr.isatty():
         return None

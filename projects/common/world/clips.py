@@ -7,7 +7,7 @@ no frame by itself tells the class, and because of the cuts neither do the frame
 another order. Classes come in pairs that are each other played backwards.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from numpy import ndarray
 from numpy.random import Generator
 
 from .scene import SMALLEST_SIDE, picture_rng
+from .splits import Track, each_split
 
 # The name of a class, which of (across, down, size, turn) runs, and which way.
 MOTIONS = MappingProxyType(
@@ -47,8 +48,6 @@ PERIODS = (0.22, 0.3)  # from blot to blot, in shorter sides
 BLURS = (0.22, 0.45)  # deviations of the two blurs, in periods
 CONTRASTS = (0.2, 0.3)  # deviation of the blots in [0, 1]
 CRF = 18  # quality of H.264: 0 is lossless, 23 is usual
-
-Track = Callable[[Iterable[int], str], Iterable[int]]
 
 
 @dataclass(frozen=True)
@@ -260,17 +259,14 @@ def write_kinetics(
         ValueError: a count is below 1, or another argument not as described.
         OSError: the folder cannot be written.
     """
-    if min(num_train, num_val, fps) < 1:
-        raise ValueError(
-            f'counts and fps must be >= 1, got {num_train}, {num_val} and {fps}'
-        )
+    if fps < 1:
+        raise ValueError(f'fps must be >= 1, got {fps}')
     check_size(size, num_frames)
     root = Path(root)
-    for split, count in (('train', num_train), ('val', num_val)):
+    for split, indices in each_split(num_train, num_val, track):
         (root / split).mkdir(parents=True, exist_ok=True)
         lines = []
-        indices: Iterable[int] = range(count)
-        for index in track(indices, split) if track else indices:
+        for index in indices:
             clip = sample_clip(seed, split, index, size, num_frames)
             name = f'{split}/{index:06d}.mp4'
             (root / name).write_bytes(encode_mp4(clip.frames(), fps))

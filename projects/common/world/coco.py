@@ -11,15 +11,14 @@ from numpy import ndarray
 from pycocotools import mask as mask_api
 
 from .scene import DEFAULT_SIZE, Picture, Size, draw_scene, mask_box
+from .splits import Track, each_split
 from .thing import CLASSES
 
 JPEG_QUALITY = 95
 # Image ids of a split start here, so that they depend on the index alone.
-FIRST_IDS = (('train', 1), ('val', 1_000_001))
+FIRST_IDS = {'train': 1, 'val': 1_000_001}
 # Below this overlap of a polygon with its mask, the exact run lengths are written.
 MIN_POLYGON_IOU = 0.98
-
-Track = Callable[[Iterable[int], str], Iterable[int]]
 
 
 def write_coco(
@@ -52,24 +51,50 @@ def write_coco(
         ValueError: a count is below 1, the seed negative or the size too small.
         OSError: the folder cannot be written.
     """
-    if min(num_train, num_val) < 1:
-        raise ValueError(f'counts must be >= 1, got {num_train} and {num_val}')
-    root = Path(root)
-    (root / 'annotations').mkdir(parents=True, exist_ok=True)
-    counts = {'train': num_train, 'val': num_val}
-    for split, first_id in FIRST_IDS:
+    return write_pictures(
+        Path(root),
+        'instances',
+        describe_dataset(seed),
+        lambda split, index: draw_scene(seed, split, index, size),
+        describe_things,
+        each_split(num_train, num_val, track),
+    )
+
+
+def write_pictures(
+    root: Path,
+    name: str,
+    dataset: dict[str, Any],
+    draw: Callable[[str, int], Picture],
+    describe: Callable[[Picture, int], list[dict[str, Any]]],
+    splits: Iterable[tuple[str, Iterable[int]]],
+) -> Path:
+    """Write pictures and their annotations in the layout of COCO 2017.
+
+    Args:
+        root: folder to fill; made if absent.
+        name: of the json files, up to ``_train2017.json``.
+        dataset: the json content without images; see :func:`describe_dataset`.
+        draw: gives a picture from its split and index.
+        describe: gives the annotations of a picture, with the given image id.
+        splits: names and indices; see :func:`.splits.each_split`.
+
+    Returns:
+        ``root``.
+    """
+    for split, indices in splits:
         folder = root / f'{split}2017'
-        folder.mkdir(exist_ok=True)
-        content = describe_dataset(seed)
-        indices: Iterable[int] = range(counts[split])
-        for index in track(indices, split) if track else indices:
-            picture = draw_scene(seed, split, index, size)
-            record = describe_image(picture, first_id + index)
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {**dataset, 'images': [], 'annotations': []}
+        for image_id, index in enumerate(indices, FIRST_IDS[split]):
+            picture = draw(split, index)
+            record = describe_image(picture, image_id)
             write_jpeg(folder / record['file_name'], picture.image)
             content['images'].append(record)
-            content['annotations'] += describe_things(picture, first_id + index)
+            content['annotations'] += describe(picture, image_id)
         text = json.dumps(content, separators=(',', ':'))
-        (root / 'annotations' / f'instances_{split}2017.json').write_text(text)
+        (root / 'annotations').mkdir(exist_ok=True)
+        (root / 'annotations' / f'{name}_{split}2017.json').write_text(text)
     return root
 
 
@@ -102,8 +127,6 @@ def describe_dataset(seed: int) -> dict[str, Any]:
             }
         ],
         'categories': categories,
-        'images': [],
-        'annotations': [],
     }
 
 

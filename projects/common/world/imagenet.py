@@ -5,7 +5,6 @@ lightness with the stripes, and both hardly overlap, so a short run can learn th
 object must still be told from its background, which may have any colour and stripes.
 """
 
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +13,7 @@ from numpy.random import Generator
 
 from .coco import write_jpeg
 from .scene import Picture, Scene, Size, picture_rng, render, sample_size
+from .splits import Track, each_split
 from .texture import draw_background
 from .thing import CLASSES, HUES, Thing, sample_thing
 
@@ -23,8 +23,6 @@ HUE_SPREAD = 14.0  # degrees; neighbouring outlines are 64 or more apart
 FILLS = MappingProxyType({'plain': 'plain', 'striped': 'stripes'})
 VALUES = MappingProxyType({'plain': (0.4, 0.55), 'striped': (0.9, 1.0)})  # as in HSV
 IMAGE_CLASSES = tuple(f'{look}_{shape}' for look in FILLS for shape in CLASSES)
-
-Track = Callable[[Iterable[int], str], Iterable[int]]
 
 
 def write_imagenet(
@@ -57,16 +55,12 @@ def write_imagenet(
             size too small.
         OSError: the folder cannot be written.
     """
-    if min(num_train, num_val) < len(IMAGE_CLASSES):
-        raise ValueError(
-            f'counts must be >= {len(IMAGE_CLASSES)}, got {num_train} and {num_val}'
-        )
     root = Path(root)
-    for split, count in (('train', num_train), ('val', num_val)):
+    least = len(IMAGE_CLASSES)
+    for split, indices in each_split(num_train, num_val, track, least):
         for name in IMAGE_CLASSES:
             (root / split / name).mkdir(parents=True, exist_ok=True)
-        indices: Iterable[int] = range(count)
-        for index in track(indices, split) if track else indices:
+        for index in indices:
             name = IMAGE_CLASSES[index % len(IMAGE_CLASSES)]
             picture = draw_object(seed, split, index, size)
             write_jpeg(root / split / name / f'{index:06d}.jpg', picture.image)

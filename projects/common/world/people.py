@@ -4,8 +4,7 @@ Figures before textured backgrounds, hidden by one another and by things, or cut
 frame; COCO's three flags of visibility all occur.
 """
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.random import Generator
 
-from .coco import (
-    FIRST_IDS,
-    describe_dataset,
-    describe_image,
-    encode_mask,
-    write_jpeg,
-)
+from .coco import describe_dataset, encode_mask, write_pictures
 from .figure import HIDDEN, KEYPOINTS, UNLABELLED, VISIBLE, Figure
 from .posture import sample_figure
 from .scene import (
@@ -32,6 +25,7 @@ from .scene import (
     render,
     sample_size,
 )
+from .splits import Track, each_split
 from .texture import draw_background
 from .thing import Thing, sample_thing
 
@@ -49,8 +43,6 @@ THING_RATE, THING_SIZES = 0.25, (0.2, 0.4)  # of the image's shorter side
 MIN_VISIBLE = 0.75  # of the outline
 MIN_KEYPOINTS = 8
 ATTEMPTS = 30
-
-Track = Callable[[Iterable[int], str], Iterable[int]]
 
 
 def draw_people(seed: int, split: str, index: int, size: Size = PEOPLE_SIZE) -> Picture:
@@ -122,11 +114,6 @@ def write_people(
         ValueError: a count is below 1, the seed negative or the size too small.
         OSError: the folder cannot be written.
     """
-    if min(num_train, num_val) < 1:
-        raise ValueError(f'counts must be >= 1, got {num_train} and {num_val}')
-    root = Path(root)
-    (root / 'annotations').mkdir(parents=True, exist_ok=True)
-    counts = {'train': num_train, 'val': num_val}
     person = {
         'id': 1,
         'name': 'person',
@@ -134,20 +121,14 @@ def write_people(
         'keypoints': list(KEYPOINTS),
         'skeleton': [list(link) for link in SKELETON],
     }
-    for split, first_id in FIRST_IDS:
-        folder = root / f'{split}2017'
-        folder.mkdir(exist_ok=True)
-        content = {**describe_dataset(seed), 'categories': [person]}
-        indices: Iterable[int] = range(counts[split])
-        for index in track(indices, split) if track else indices:
-            picture = draw_people(seed, split, index, size)
-            record = describe_image(picture, first_id + index)
-            write_jpeg(folder / record['file_name'], picture.image)
-            content['images'].append(record)
-            content['annotations'] += describe_people(picture, first_id + index)
-        text = json.dumps(content, separators=(',', ':'))
-        (root / 'annotations' / f'person_keypoints_{split}2017.json').write_text(text)
-    return root
+    return write_pictures(
+        Path(root),
+        'person_keypoints',
+        {**describe_dataset(seed), 'categories': [person]},
+        lambda split, index: draw_people(seed, split, index, size),
+        describe_people,
+        each_split(num_train, num_val, track),
+    )
 
 
 def describe_people(picture: Picture, image_id: int) -> list[dict[str, Any]]:

@@ -1,61 +1,14 @@
 """The timm grammar: strings, levels and tables by arithmetic."""
 
-import random
-
-import cv2
 import numpy as np
 import pytest
 
-from projects.common.randaugment import (
-    TimmPolicy,
-)
-
-STRINGS = (
-    'rand-m9-mstd0.5-inc1',
-    'rand-m7-n4-mstd0.5-inc1',
-    'rand-m5-n2-mstd0.25',
-    'rand',
-    'v0',
-)
-NAMES = [
-    'AutoContrast',
-    'Equalize',
-    'Invert',
-    'Rotate',
-    'Posterize',
-    'Solarize',
-    'SolarizeAdd',
-    'Color',
-    'Contrast',
-    'Brightness',
-    'Sharpness',
-    'ShearX',
-    'ShearY',
-    'TranslateXRel',
-    'TranslateYRel',
-]
-
-
-def seed_all(seed):
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  timm draws from the global generator
-
-
-def draw_many(text, count=400, **kwargs):
-    policy = TimmPolicy(text, **kwargs)
-    seed_all(0)
-    return [policy.draw() for _ in range(count)]
+from projects.common.randaugment import TimmPolicy
+from tests.randaugment_draws import NAMES, draw_many
 
 
 def arguments(text, name, count=1500):
     return [s.args for steps in draw_many(text, count) for s in steps if s.name == name]
-
-
-@pytest.fixture(scope='module')
-def frame():
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (46, 62, 3), dtype=np.uint8)
-    return (cv2.GaussianBlur(noise, (0, 0), 4) * 0.9 + 5).astype(np.uint8)
 
 
 # The table of recipes.md, 2.4 ---------------------------------------------------------

@@ -1,7 +1,6 @@
 """The timm grammar on pixels: every draw and every pixel against timm itself."""
 
 import pickle
-import random
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ from projects.common.randaugment import (
     apply_steps,
     replay_geometry,
 )
+from tests.randaugment_draws import NAMES, draw_many, seed_all
 
 STRINGS = (
     'rand-m9-mstd0.5-inc1',
@@ -24,38 +24,6 @@ STRINGS = (
     'rand',
     'v0',
 )
-NAMES = [
-    'AutoContrast',
-    'Equalize',
-    'Invert',
-    'Rotate',
-    'Posterize',
-    'Solarize',
-    'SolarizeAdd',
-    'Color',
-    'Contrast',
-    'Brightness',
-    'Sharpness',
-    'ShearX',
-    'ShearY',
-    'TranslateXRel',
-    'TranslateYRel',
-]
-
-
-def seed_all(seed):
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  timm draws from the global generator
-
-
-def draw_many(text, count=400, **kwargs):
-    policy = TimmPolicy(text, **kwargs)
-    seed_all(0)
-    return [policy.draw() for _ in range(count)]
-
-
-def arguments(text, name, count=1500):
-    return [s.args for steps in draw_many(text, count) for s in steps if s.name == name]
 
 
 @pytest.fixture(scope='module')

@@ -1,10 +1,6 @@
 """The demo world: reproducible pictures, exact labels, COCO's layout, a safe cache."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -31,7 +27,6 @@ from projects.common.world.scene import (
 )
 from projects.common.world.texture import FILLS
 
-ROOT = Path(__file__).parents[3]
 TINY = {'num_train': 4, 'num_val': 2, 'size': 80}
 
 
@@ -45,13 +40,6 @@ def world(tmp_path_factory):
     return write_coco(tmp_path_factory.mktemp('world'), num_train=40, num_val=12)
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    folder = tmp_path / 'home'
-    monkeypatch.setenv('UNIFORMER_DEMO_HOME', str(folder))
-    return folder
-
-
 def load(world, split):
     return COCO(str(world / 'annotations' / f'instances_{split}2017.json'))
 
@@ -59,15 +47,6 @@ def load(world, split):
 def read_files(folder):
     files = sorted(path for path in folder.rglob('*') if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def run_python(code, **env):
-    return subprocess.Popen(
-        [sys.executable, '-c', code],
-        cwd=ROOT,
-        env={**os.environ, 'PYTHONPATH': str(ROOT), **env},
-        stderr=subprocess.PIPE,
-    )
 
 
 # Pictures ---------------------------------------------------------------------------

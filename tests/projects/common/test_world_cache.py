@@ -28,16 +28,6 @@ ROOT = Path(__file__).parents[3]
 TINY = {'num_train': 4, 'num_val': 2, 'size': 80}
 
 
-@pytest.fixture(scope='module')
-def pictures():
-    return [draw_scene(seed=0, split='train', index=index) for index in range(60)]
-
-
-@pytest.fixture(scope='module')
-def world(tmp_path_factory):
-    return write_coco(tmp_path_factory.mktemp('world'), num_train=40, num_val=12)
-
-
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     folder = tmp_path / 'home'
@@ -49,16 +39,11 @@ def load(world, split):
     return COCO(str(world / 'annotations' / f'instances_{split}2017.json'))
 
 
-def read_files(folder):
-    files = sorted(path for path in folder.rglob('*') if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def run_python(code, **env):
+def run_python(code):
     return subprocess.Popen(
         [sys.executable, '-c', code],
         cwd=ROOT,
-        env={**os.environ, 'PYTHONPATH': str(ROOT), **env},
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
         stderr=subprocess.PIPE,
     )
 
