@@ -4,27 +4,9 @@ From Kinetics-600 weights. arXiv:2201.04676. Published: top-1 71.2, 777 G
 multiply-adds for 3 crops of 224 pixels. 8 GPUs x 4 videos.
 """
 
-_base_ = [
-    '../_base_/models/uniformer_video.py',
-    '../_base_/datasets/sthv2.py',
-    '../_base_/schedules/video_adamw.py',
-    '../_base_/video_runtime.py',
-]
+_base_ = './uniformer_b_u32_ssv2_k400pre.py'
 model = dict(
     backbone=dict(
-        arch='base',
-        drop_path_rate=0.5,
-        init_cfg=dict(
-            checkpoint='checkpoints/uniformer_base_k600_16x4.pth', inflate=None
-        ),
-    ),
-    cls_head=dict(num_classes=174),
-    data_preprocessor=dict(mixing=dict(num_classes=174)),
+        init_cfg=dict(checkpoint='checkpoints/uniformer_base_k600_16x4.pth'),
+    )
 )
-clip = dict(clip_len=32)
-train_dataloader = dict(dataset=dict(sample=clip))
-val_dataloader = dict(dataset=dict(sample=clip))
-test_dataloader = dict(dataset=dict(sample=clip))
-train_cfg = dict(max_epochs=50)
-param_scheduler = dict(warmup=5)
-optim_wrapper = dict(optimizer=dict(lr=2e-4))

@@ -4,22 +4,9 @@ From Kinetics-600 weights. arXiv:2201.04676. Published: top-1 57.6, 125 G
 multiply-adds for 3 crops of 224 pixels. 8 GPUs x 4 videos.
 """
 
-_base_ = [
-    '../_base_/models/uniformer_video.py',
-    '../_base_/datasets/sthv1.py',
-    '../_base_/schedules/video_adamw.py',
-    '../_base_/video_runtime.py',
-]
+_base_ = './uniformer_s_u16_ssv1_k400pre.py'
 model = dict(
     backbone=dict(
-        drop_path_rate=0.2,
-        init_cfg=dict(
-            checkpoint='checkpoints/uniformer_small_k600_16x4.pth', inflate=None
-        ),
-    ),
-    cls_head=dict(num_classes=174),
-    data_preprocessor=dict(mixing=dict(num_classes=174)),
+        init_cfg=dict(checkpoint='checkpoints/uniformer_small_k600_16x4.pth'),
+    )
 )
-train_cfg = dict(max_epochs=60)
-param_scheduler = dict(warmup=5)
-optim_wrapper = dict(optimizer=dict(lr=2e-4))
