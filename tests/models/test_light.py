@@ -179,10 +179,8 @@ def test_checkpointing_changes_neither_gradients_nor_statistics(ndim, with_cp):
         torch.testing.assert_close(ours, theirs)
 
 
-SLOW = pytest.mark.slow
-
-
-@pytest.mark.parametrize('training', [False, pytest.param(True, marks=SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize('training', [False, True])
 def test_model_compiles_without_graph_breaks(ndim, training):
     model, x = make_light(ndim, with_cp=training).train(training), make_input(ndim)
     other = copy.deepcopy(model)
@@ -190,7 +188,8 @@ def test_model_compiles_without_graph_breaks(ndim, training):
     assert_same(compiled(x), model(x), 1e-4)
 
 
-@pytest.mark.parametrize('layer_scale', [pytest.param('none', marks=SLOW), 'all'])
+@pytest.mark.slow
+@pytest.mark.parametrize('layer_scale', ['none', 'all'])
 def test_exported_program_takes_any_batch_and_size(ndim, layer_scale):
     model = make_light(ndim, layer_scale=layer_scale)
     names = ['batch', None, 'frames', 'height', 'width']

@@ -37,6 +37,7 @@ def masks(tmp_path):
     return write_ade20k(tmp_path / 'masks', num_train=6, num_val=3, size=64)
 
 
+@pytest.mark.slow
 def test_own_folder_trains_tests_and_predicts(call, config, masks, tmp_path):
     run = tmp_path / 'run'
     short = ('--data', masks, '--quick', 32, '--steps', 3)

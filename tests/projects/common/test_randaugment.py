@@ -74,15 +74,14 @@ def test_enhancement_is_the_identity_at_level_five_of_the_plain_list():
 
 
 def test_magnitude_is_normal_and_clipped_to_ten():
-    angles = np.abs(arguments('rand-m9-mstd0.5-inc1', 'Rotate', 12000)).ravel()
-    levels = angles / 3
+    angles = np.ravel(arguments('rand-m9-mstd0.5-inc1', 'Rotate', 12000))
+    levels = np.abs(angles) / 3
     # N(9, 0.5) clipped at 10, two standard deviations above.
     assert levels.max() == 10
     assert np.mean(levels == 10) == pytest.approx(0.0228, abs=0.015)
     assert np.median(levels) == pytest.approx(9, abs=0.06)
     assert levels.std() == pytest.approx(0.5, abs=0.04)
-    signs = np.sign(arguments('rand-m9-mstd0.5-inc1', 'Rotate', 12000)).ravel()
-    assert abs(signs.mean()) < 0.12
+    assert abs(np.sign(angles).mean()) < 0.12
 
 
 def test_v0_is_the_list_of_25_pairs_with_plain_levels():
