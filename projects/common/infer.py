@@ -4,7 +4,7 @@ import argparse
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS
 from rich.console import Console
@@ -26,6 +26,7 @@ from projects.common.predictor import Predictor, Settings
 from projects.common.predictors import PREDICTORS
 from projects.common.results import print_places
 from projects.common.task import datasets, set_everywhere
+from projects.common.weights import find_misfit, load_published
 from uniformer_backbones.compat.checkpoint import read_checkpoint
 
 LISTED = 20  # bad inputs named on the console; the json has them all
@@ -86,10 +87,11 @@ def build_predictor(cfg: Config, args: argparse.Namespace) -> Predictor:
         set_everywhere(cfg.model, key, None)
     with _silence():
         predictor = kind(cfg, settings)
-    check_weights(predictor.model, checkpoint, args.checkpoint)
+    # The inferencers load what fits and say nothing of the rest.
+    _complete(predictor.model, checkpoint, args.checkpoint)
     if settings.detector is not None and predictor.detector is not None:
         path = args.det_checkpoint
-        check_weights(predictor.detector, _read(path), path)
+        _complete(predictor.detector, _read(path), path)
     return predictor
 
 
@@ -193,6 +195,7 @@ def class_names(
         {key.lower(): value for key, value in stored.items()},
         {'classes': meta.get('CLASSES')},  # before OpenMMLab 2
         dataset.get('metainfo') or {},
+        {'classes': _listed_classes(dataset)},
         getattr(kind, 'METAINFO', {}),
     ):
         names = source.get('classes')
@@ -201,44 +204,25 @@ def class_names(
     return []
 
 
-def check_weights(
-    model: nn.Module, checkpoint: Mapping[str, Any], path: str | Path
-) -> None:
-    """Compare the tensors of a checkpoint with those of a model.
-
-    The inferencers load what fits and say nothing of the rest.
-
-    Raises:
-        UserError: a tensor is missing, is left over or has another shape.
-    """
-
-    def shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-        return {
-            key.removeprefix('module.'): tuple(value.shape)
-            for key, value in state.items()
-            if hasattr(value, 'shape') and not key.endswith('num_batches_tracked')
-        }
-
-    own = shapes(model.state_dict())
-    stored = shapes(checkpoint.get('state_dict', checkpoint))
-    wrong = {
-        'missing': own.keys() - stored.keys(),
-        'left over': stored.keys() - own.keys(),
-        'of another shape': {k for k in own.keys() & stored if own[k] != stored[k]},
-    }
-    count = sum(map(len, wrong.values()))
-    for what, keys in wrong.items():
-        if keys:
-            raise UserError(
-                f'{path}: is of another model than this config: {sorted(keys)[0]} is '
-                f'{what}, {count} of {len(own)} tensors do not fit'
-            )
-
-
 def _read(path: str) -> dict[str, Any]:
     if not Path(path).is_file():
         raise UserError(f'{path}: no such checkpoint')
     return read_checkpoint(path)
+
+
+def _listed_classes(dataset: ConfigDict) -> Sequence[str] | None:
+    """The classes that a data set names itself; ours of clips can name a list."""
+    classes = dataset.get('classes')
+    if isinstance(classes, str) and dataset.get('sample'):
+        from projects.video.labels import class_names as read_list
+
+        return read_list(classes)
+    return None if isinstance(classes, str) else classes
+
+
+def _complete(model: nn.Module, checkpoint: Mapping[str, Any], path: str) -> None:
+    if find_misfit(model, checkpoint):
+        load_published(model, checkpoint, path)
 
 
 def _detector(args: argparse.Namespace) -> tuple[str, str, int] | None:

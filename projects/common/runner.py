@@ -10,11 +10,15 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger, print_log
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
+from torch import nn
 
 from projects.common.errors import UserError
 from projects.common.loops import RESUMABLE
 from projects.common.progress import quiet_console
+from projects.common.weights import find_misfit, load_published
+from uniformer_backbones.compat.checkpoint import read_checkpoint
 
 
 class DurableRunner(Runner):
@@ -54,9 +58,19 @@ class DurableRunner(Runner):
     def load_checkpoint(self, filename: str, *args: Any, **kwargs: Any) -> Any:
         """Load; a run that resumes or tests takes every tensor or none.
 
+        A test takes published files too.
+
         Raises:
             UserError: the checkpoint is of another model.
         """
+        if self._train_loop is None:
+            checkpoint, model = read_checkpoint(filename), self._inner_model()
+            if find_misfit(model, checkpoint):
+                load_published(model, checkpoint, filename)
+                checkpoint = {'state_dict': model.state_dict()}
+                self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+                self._has_loaded = True
+                return checkpoint
         if self._resume or self._train_loop is None:
             kwargs['strict'] = True
         try:
@@ -68,6 +82,12 @@ class DurableRunner(Runner):
                 f'{filename}: is of another model than this config: '
                 f'{shorten(first, 160)}{more}'
             ) from error
+
+    def _inner_model(self) -> nn.Module:
+        model = self.model
+        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+            model = model.module
+        return model
 
 
 def keep_earlier_run(work_dir: Path) -> None:

@@ -1,12 +1,14 @@
 """The tools on classification: one's own folder of images, and mistakes in it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from projects.common.world.imagenet import write_imagenet
+from uniformer_backbones.weights.keys import to_official
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAF = ROOT / 'configs/cls/uniformer_t.py'
@@ -53,17 +55,33 @@ def test_own_folder_trains_tests_and_predicts(call, config, images, tmp_path):
     assert code == 0, err
     assert 'top-1' in out
 
+    # The same under the names and in the container of the official release.
+    published = tmp_path / 'published.pth'
+    torch.save({'model': to_official(stored['state_dict'])}, published)
+    code, same, err = call('test', config, published, *short[:4], '--work-dir', run)
+    assert code == 0, err
+    assert top_1(same) == top_1(out)
+
     photo = next((images / 'val/striped_star').iterdir())
     own = (
         f'model.head.num_classes={len(classes)}',
         f'model.data_preprocessor.num_classes={len(classes)}',
     )
-    code, _, err = call(
-        'infer', config, weights, photo, '--out', run / 'out', '--cfg-options', *own
-    )
-    assert code == 0, err
-    [entry] = json.loads((run / 'out/predictions.json').read_text())['inputs']
-    assert entry['class'] in classes
+    scores = []
+    for file in (weights, published):
+        code, _, err = call(
+            'infer', config, file, photo, '--out', run / 'out', '--cfg-options', *own
+        )
+        assert code == 0, err
+        [entry] = json.loads((run / 'out/predictions.json').read_text())['inputs']
+        scores.append(entry['score'])
+        assert entry['class'] in classes or file == published
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+
+
+def top_1(printed):
+    [value] = re.findall(r'top-1[^\d]+([\d.]+)', printed)
+    return value
 
 
 def check(result, *words, lines=1):

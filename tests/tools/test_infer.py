@@ -6,10 +6,8 @@ import zlib
 
 import cv2
 import pytest
-import torch
 from pycocotools import mask as coco
 
-from projects.common.infer import check_weights
 from projects.common.media import MAX_PIXELS
 from tests.tools.tiny_models import EVERY_BOX, read, save_detector, write_photo
 
@@ -136,21 +134,3 @@ def test_checkpoint_of_another_model_is_refused(call, detector, photo, tmp_path)
     assert code == 2
     assert 'is of another model than this config' in err
     assert 'backbone.blocks3.2' in err
-
-
-@pytest.mark.parametrize(
-    ('change', 'message'),
-    [
-        (lambda state: state.pop('weight'), 'weight is missing, 1 of 2'),
-        (lambda state: state.update(more=torch.zeros(1)), 'more is left over'),
-        (lambda state: state.update(bias=torch.zeros(9)), 'bias is of another shape'),
-    ],
-)
-def test_every_tensor_is_compared(change, message):
-    model = torch.nn.Linear(2, 3)
-    state = {f'module.{key}': value for key, value in model.state_dict().items()}
-    check_weights(model, {'state_dict': state}, 'x.pth')
-    state = dict(model.state_dict())
-    change(state)
-    with pytest.raises(ValueError, match=message):
-        check_weights(model, state, 'x.pth')

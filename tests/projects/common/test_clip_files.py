@@ -90,8 +90,8 @@ def test_demo_world_knows_kinetics(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('wrong', 'message'),
     [
-        ({'num_train': 0}, 'counts and fps must be >= 1'),
-        ({'fps': 0}, 'counts and fps must be >= 1'),
+        ({'num_train': 0}, 'counts must be >= 1'),
+        ({'fps': 0}, 'fps must be >= 1'),
         ({'size': (97, 128)}, 'size must be'),
         ({'size': (32, 128)}, 'size must be'),
         ({'num_frames': 1}, 'num_frames must be >= 2'),
