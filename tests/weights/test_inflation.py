@@ -105,6 +105,24 @@ def test_kernel_that_does_not_fit_is_refused_with_its_key(change, message):
         inflate_state_dict(weights, make(3))
 
 
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda w: {f'backbone.{k}': v for k, v in w.items()}, 'is not in the check'),
+        (
+            lambda w: {k: v for k, v in w.items() if 'blocks3.3.' not in k},
+            'not in the c',
+        ),
+        (lambda w: {**w, 'blocks3.9.norm1.bias': torch.zeros(64)}, 'not in the model'),
+        (lambda w: {**w, 'blocks3.0.norm1.bias': torch.zeros(65)}, 'does not inflate'),
+    ],
+    ids=['prefix', 'shallower', 'deeper', 'wider'],
+)
+def test_state_dict_of_another_arch_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        inflate_state_dict(change(random_weights(2)), make(3))
+
+
 def test_half_precision_kernel_is_shared_among_the_frames_in_single_precision():
     weights = random_weights(2, classes=0)
     half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from uniformer_backbones.weights.keys import is_required
+
 MODES = ('average', 'center')
+ANOTHER = 'the checkpoint is of another arch'
 
 
 def check_mode(mode: str) -> str:
@@ -80,8 +83,8 @@ def inflate_state_dict(
         missing, the others unchanged.
 
     Raises:
-        ValueError: ``mode`` is unknown, a kernel is 3D already, or a kernel does not
-            fit the model apart from time. The message names the key.
+        ValueError: ``mode`` is unknown, a kernel is 3D already, or the image model is
+            of another arch. The message names the key.
     """
     check_mode(mode)
     target = model.state_dict()
@@ -95,10 +98,15 @@ def inflate_state_dict(
             )
         if fits_inflated(tensor.shape, shape):
             tensor = inflate_kernel(tensor, shape[2], mode)
-        elif len(shape) == 5 and tensor.shape != shape:
+        elif is_required(key) and key not in target:
+            raise ValueError(f'{key}: is not in the model; {ANOTHER}')
+        elif is_required(key) and tensor.shape != shape:
             raise ValueError(
                 f'{key}: {tuple(tensor.shape)} does not inflate to '
-                f'{tuple(shape)}; the checkpoint is of another arch'
+                f'{tuple(shape)}; {ANOTHER}'
             )
         inflated[key] = tensor
+    for key in filter(is_required, target):
+        if key not in inflated:
+            raise ValueError(f'{key}: is not in the checkpoint; {ANOTHER}')
     return inflated

@@ -14,6 +14,11 @@ EMA_CONTAINERS = ('state_dict_ema', 'model_ema')
 BACKBONE_KEY = re.compile(
     r'(patch_embed[1-4]|blocks[1-4]|norm[0-4]?|cls_token|cls_upsample)(\.|$)'
 )
+# What a model of another task leaves behind or adds. Everything else must match.
+OPTIONAL = re.compile(
+    r'(norm[0-4]?|norm_cls)\.|.*\.num_batches_tracked$'
+    r'|blocks[34]\.\d+\.(t_norm|t_attn)\.'
+)
 OPENMIXUP_MARK = re.compile(r'blocks[1-4]\.\d+\.(bn|ln)[12]\.')
 OPENMIXUP_RULES = (
     (re.compile(r'^(patch_embed[1-4])\.projection\.'), r'\1.proj.'),
@@ -90,6 +95,11 @@ def to_official(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def is_backbone_key(key: str) -> bool:
     """Whether an official name belongs to the backbone rather than to a head."""
     return BACKBONE_KEY.match(key) is not None
+
+
+def is_required(key: str) -> bool:
+    """Whether a model of any task has to have a backbone's official key."""
+    return is_backbone_key(key) and not OPTIONAL.match(key)
 
 
 def read_sizes(

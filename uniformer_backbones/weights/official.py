@@ -6,7 +6,6 @@ BatchNorm and head in a dense model, say) is listed, anything else is refused.
 """
 
 import logging
-import re
 from collections.abc import Mapping
 from os import PathLike, fspath
 from typing import Any
@@ -26,6 +25,7 @@ from uniformer_backbones.weights.inflation import (
 from uniformer_backbones.weights.keys import (
     describe,
     is_backbone_key,
+    is_required,
     to_official,
     unwrap,
 )
@@ -33,11 +33,6 @@ from uniformer_backbones.weights.report import LoadReport, list_modules
 
 __all__ = ['LoadReport', 'list_modules', 'load_official']
 
-# What a model of another task leaves behind or adds. Everything else must match.
-OPTIONAL = re.compile(
-    r'(norm[0-4]?|norm_cls)\.|.*\.num_batches_tracked$'
-    r'|blocks[34]\.\d+\.(t_norm|t_attn)\.'
-)
 CLASSIFIERS = ('head.fc.', 'cls_head.fc_cls.', 'head.')
 OWNERS = ('', 'head.', 'cls_head.')
 
@@ -149,7 +144,7 @@ def _match(
             kernel = tensor.to(target[place])
             taken[place] = inflate_kernel(kernel, target[place].shape[2], inflate)
             report.inflated.append(key)
-        elif _is_required(key):
+        elif is_required(key):
             what = f'is {tuple(tensor.shape)}, not {tuple(shape)}' if shape else None
             misfits.append((key, what or 'is not in the model'))
         else:  # another task's head or norm, or another number of classes
@@ -160,7 +155,7 @@ def _match(
     for place in (name for name in target if name not in taken):
         key = place.removeprefix(prefix)
         allowed = new_layer_scale and '.gamma_' in key
-        if place.startswith(prefix) and _is_required(key) and not allowed:
+        if place.startswith(prefix) and is_required(key) and not allowed:
             misfits.append((key, 'is not in the checkpoint'))
     if misfits:
         raise _misfit(*misfits[0], weights, target, prefix)
@@ -170,10 +165,6 @@ def _match(
         if place not in taken and not place.endswith('num_batches_tracked')
     ]
     return taken, report
-
-
-def _is_required(key: str) -> bool:
-    return is_backbone_key(key) and not OPTIONAL.match(key)
 
 
 def _place(key: str, prefix: str, target: Mapping[str, Tensor]) -> str | None:
