@@ -196,9 +196,10 @@ class DecordReader(Reader):
 
     @classmethod
     def can_read(cls, index: VideoIndex) -> bool:
-        """Neither B frames of MPEG-4 part 2 or of an AVI, nor an edit list."""
+        """Neither B frames of MPEG-4 part 2 or of an AVI, nor an edit list, nor AV1."""
         mixed = index.reordered and index.codec == 'mpeg4'
-        return index.seekable and not (mixed or index.discarded)
+        unknown = index.codec == 'av1'  # its wheel has no decoder for it
+        return index.seekable and not (mixed or index.discarded or unknown)
 
     def __init__(self, index: VideoIndex) -> None:
         super().__init__(index)
@@ -219,6 +220,11 @@ class DecordReader(Reader):
 
 class OpenCVReader(Reader):
     """OpenCV, which seeks to the wrong frame at times: grabs from the start instead."""
+
+    @classmethod
+    def can_read(cls, index: VideoIndex) -> bool:
+        """Not AV1, which its wheel opens without having a decoder for it."""
+        return index.codec != 'av1'
 
     def __init__(self, index: VideoIndex) -> None:
         super().__init__(index)

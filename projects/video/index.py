@@ -39,7 +39,7 @@ class VideoIndex:
         keys: time stamps of the key frames, where decoding can start, increasing; the
             first may lie before the first displayable frame.
         seekable: whether the time stamps can be trusted for seeking.
-        codec: e.g. ``'h264'``.
+        codec: e.g. ``'h264'``, whatever the decoder of it is called.
         reordered: whether frames are coded in another order than they are shown (B
             frames).
         discarded: coded frames that are not shown: those before the start of a clip
@@ -146,7 +146,7 @@ def _index(path: Path, container: av.container.InputContainer) -> VideoIndex:
         tick=float(stream.time_base) if stamps and distinct else _period(stream),
         keys=tuple(sorted(keys)),
         seekable=stamps and distinct and not guessed,
-        codec=stream.codec_context.name,
+        codec=stream.codec.canonical_name,
         reordered=reordered,
         discarded=discarded,
     )

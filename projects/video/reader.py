@@ -18,7 +18,8 @@ PyAV reads that file in its stead:
 - B frames of MPEG-4 part 2 in any container, for decord (other frames);
 - a clip that was cut by stream copy and has an edit list, for decord (it counts hidden
   frames, returns other frames, and repeats the last one);
-- a file in which it counts other frames than the index does.
+- AV1, for decord and OpenCV (they have no decoder for it);
+- a file in which it counts other frames than the index does, or which it cannot open.
 
 A reader belongs to the process that opened it: open it inside the worker, one per item,
 and close it at once.
@@ -34,9 +35,7 @@ from projects.video.decoders import (
     PyAVReader,
     Reader,
     TorchcodecReader,
-    shorten,
 )
-from projects.video.faults import VideoFault
 from projects.video.index import read_index
 
 READERS: dict[str, type[Reader]] = {
@@ -72,11 +71,9 @@ def open_video(path: str | Path, backend: str = 'pyav') -> Reader:
         return PyAVReader(index)
     try:
         reader = kind(index)
-    except (ImportError, OSError) as error:
-        raise UserError(_unavailable(backend, error)) from None
-    except RuntimeError as error:
+    except Exception:  # decoders raise classes of their own
         check_backend(backend)
-        raise VideoFault('corrupt', index.path, shorten(error)) from None
+        return PyAVReader(index)
     if reader.reads_alike():
         return reader
     reader.close()

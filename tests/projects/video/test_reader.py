@@ -39,6 +39,7 @@ CLIPS = {
     'odd_size': dict(name='o.mkv', codec='mpeg4', b_frames=0, size=(177, 81)),
     'vfr_mp4': dict(name='v.mp4', times=TIMES),
     'vfr_mkv': dict(name='v.mkv', times=TIMES),
+    'av1': dict(name='1.mkv', codec='libsvtav1', b_frames=0),
 }
 # Frame numbers near key frames, at both ends, far apart, and one by one.
 ASKED = [0, 1, 11, 12, 13, 24, 25, 26, 40, 47, 58, 59]
@@ -144,9 +145,21 @@ def test_known_wrong_decoders_are_not_used(clips):
         for kind in ('mpeg4_avi_b_frames', 'mpeg4_mp4_b_frames', 'cut_gop12'):
             with open_video(clips[kind], 'decord') as video:
                 assert type(video) is PyAVReader
+    for backend in {'decord', 'opencv'} & set(BACKENDS):
+        with open_video(clips['av1'], backend) as video:
+            assert type(video) is PyAVReader
     if 'torchcodec' in BACKENDS:
         with open_video(clips['mpeg4_avi_b_frames'], 'torchcodec') as video:
             assert type(video) is PyAVReader
+
+
+def test_what_a_decoder_cannot_open_is_read_by_pyav(clips, monkeypatch):
+    class Unable(PyAVReader):
+        def __init__(self, index):
+            raise Exception('DECORDError')
+
+    monkeypatch.setitem(READERS, 'opencv', Unable)
+    assert numbers(clips['h264_gop12'], [7], 'opencv') == [7]
 
 
 @pytest.mark.parametrize('asked', [[], [-1], [60]])
