@@ -29,8 +29,13 @@ from projects.cls.map_maker import (
     training_images,
 )
 from projects.cls.token_folder import FOLDER
-from projects.common.errors import UserError, report_errors
-from projects.common.options import base_parser, read_config
+from projects.common.errors import report_errors
+from projects.common.options import (
+    base_parser,
+    check_device,
+    positive,
+    read_config,
+)
 
 SHOWN = 10  # unreadable images that are named on the screen
 
@@ -41,10 +46,7 @@ def main() -> None:
     add_options(parser)
     args = parser.parse_args()
     with report_errors(args.debug, interrupted='stopped; run it again to go on'):
-        for name in ('side', 'top', 'batch_size'):
-            value = getattr(args, name)
-            if value is not None and value < 1:
-                raise UserError(f'--{name.replace("_", "-")}: must be at least 1')
+        check_device(args.device)
         cfg = read_config(args.config)
         cfg.merge_from_dict(args.cfg_options)
         folder = Path(args.data)
@@ -72,14 +74,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', metavar='DIR', help='default: FOLDER/label_maps')
     parser.add_argument(
         '--side',
-        type=int,
+        type=positive,
         help='pixels that images are squeezed to (default: twice the test crop); '
         'a map has side / 32 places along each side',
     )
     parser.add_argument(
-        '--top', type=int, default=TOP, help=f'classes of a place (default: {TOP})'
+        '--top',
+        type=positive,
+        default=TOP,
+        help=f'classes of a place (default: {TOP})',
     )
-    parser.add_argument('--batch-size', type=int, default=16)
+    parser.add_argument('--batch-size', type=positive, default=16)
     parser.add_argument('--workers', type=int, default=2, help='reading processes')
     parser.add_argument('--device', default=device)
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import uniformer_backbones  # noqa: F401 - makes the OpenMMLab wheels importable
 from projects.common.errors import report_errors
-from projects.common.options import base_parser, read_config
+from projects.common.options import base_parser, positive, read_config
 from projects.seg.memory import measure, show
 
 
@@ -25,12 +25,12 @@ def main() -> None:
     parser.add_argument(
         '--shape',
         nargs=2,
-        type=int,
+        type=positive,
         metavar='N',
         default=(512, 512),
         help='height and width (default: 512 512)',
     )
-    parser.add_argument('--batch', type=int, default=2, help='images (default: 2)')
+    parser.add_argument('--batch', type=positive, default=2, help='images (default: 2)')
     args = parser.parse_args()
     with report_errors(args.debug):
         cfg = read_config(args.config)

@@ -117,6 +117,9 @@ def write_label_map(path: Path, logits: Tensor, top: int = TOP) -> None:
     try:
         torch.save(content, draft)
         draft.replace(path)
+    except RuntimeError as error:  # what torch makes of a full disk
+        reason = str(error).strip().splitlines()[0]
+        raise OSError(f'{path}: cannot be written: {reason}') from error
     finally:
         draft.unlink(missing_ok=True)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-import cv2
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import MMLogger
@@ -21,7 +20,8 @@ from torch import nn
 
 from projects.common.errors import UserError, describe
 from projects.common.media import InputError, find_files
-from projects.common.options import read_config
+from projects.common.options import check_device, read_config
+from projects.common.pictures import write_png
 from projects.common.predictor import Predictor, Settings
 from projects.common.predictors import PREDICTORS
 from projects.common.results import print_places
@@ -69,10 +69,7 @@ def build_predictor(cfg: Config, args: argparse.Namespace) -> Predictor:
         raise UserError(
             f'{args.config}: has no test_dataloader, whose pipeline prepares the inputs'
         )
-    try:
-        torch.empty(0, device=args.device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f'--device {args.device}: there is no such device') from error
+    check_device(args.device)
     checkpoint = _read(args.checkpoint)
     settings = Settings(
         checkpoint=args.checkpoint,
@@ -133,7 +130,7 @@ def run(
             skipped.append({'file': str(path), 'reason': reason})
             continue
         file = pictures / f'{name}.png'
-        cv2.imwrite(str(file), picture)
+        write_png(file, picture)
         found.append({'file': str(path), 'picture': f'pictures/{file.name}', **data})
     return found, skipped
 

@@ -2,7 +2,9 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
+import torch
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 
@@ -10,6 +12,45 @@ from projects.common.distributed import use_gloo_on_cpu
 from projects.common.errors import UserError
 from projects.common.runner import newest_checkpoint
 from projects.common.task import need_task
+
+
+class Overrides(DictAction):
+    """``KEY=VALUE`` pairs; anything else is a usage error."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Parse the pairs as mmengine does."""
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (ValueError, AssertionError):
+            parser.error(
+                f'{option_string}: KEY=VALUE is needed, with brackets in pairs; got '
+                f'{" ".join(values)}'
+            )
+
+
+def positive(text: str) -> int:
+    """Type of an option that counts something."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f'must be a whole number above 0, got {text}')
+    return int(text)
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        UserError: as said.
+    """
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f'--device {name}: there is no such device') from error
 
 
 def base_parser(description: str | None, checkpoint: bool) -> argparse.ArgumentParser:
@@ -23,7 +64,7 @@ def base_parser(description: str | None, checkpoint: bool) -> argparse.ArgumentP
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=Overrides,
         default={},
         metavar='KEY=VALUE',
         help='override settings of the config',
@@ -51,12 +92,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--quick',
         nargs='?',
-        type=int,
+        type=positive,
         const=0,
         metavar='SIDE',
         help='a short run on small images of that short side; a demo always is',
     )
-    parser.add_argument('--steps', type=int, help='optimizer steps of a short run')
+    parser.add_argument('--steps', type=positive, help='optimizer steps of a short run')
     parser.add_argument(
         '--strict',
         action='store_true',
@@ -191,17 +232,20 @@ def apply_init(cfg: Config, init: str | None, demo: bool) -> None:
     if init is not None:
         if not Path(init).is_file():
             raise UserError(f'--init {init}: no such file')
-        part['init_cfg'] = {'type': 'Pretrained', 'checkpoint': init}
+        kept = part.get('init_cfg') or {}
+        kept = kept if kept.get('type') == 'Pretrained' else {}
+        part['init_cfg'] = {**kept, 'type': 'Pretrained', 'checkpoint': init}
         return
+    if cfg.get('resume'):
+        part['init_cfg'] = None  # the checkpoint holds everything
     init_cfg = part.get('init_cfg')
     is_ours = str(backbone.get('type')).startswith('uniformer_backbones.')
-    if not (is_ours and init_cfg) or cfg.get('resume') or cfg.get('load_from'):
+    if not (is_ours and init_cfg) or cfg.get('load_from'):
         return
     path = init_cfg.get('checkpoint', '')
     if '://' not in path and not Path(path).is_file():
         raise UserError(
-            f'{path}: missing. It holds the ImageNet weights that this config starts '
-            'from.\n'
+            f'{path}: missing. It holds the weights that this config starts from.\n'
             f'Download {Path(path).name} from the official UniFormer release to '
             f'{path}.\n'
             'Or start from another file with --init FILE, or from random weights with '

@@ -4,6 +4,7 @@ Images are ``(H, W, 3)`` uint8 in OpenCV's BGR order throughout.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,12 +19,19 @@ __all__ = [
     'enlarge',
     'loss_curve',
     'side_by_side',
+    'write_png',
 ]
 
 PAPER = (255, 255, 255)
 INK = (48, 40, 36)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 GOLDEN_ANGLE = 137.508  # degrees of hue between neighbours: no two classes look alike
+
+
+def write_png(path: Path, image: ndarray) -> None:
+    """Write a picture; unlike ``cv2.imwrite``, a full disk raises OSError."""
+    _, data = cv2.imencode('.png', image)
+    path.write_bytes(data.tobytes())
 
 
 def class_color(label: int) -> tuple[int, int, int]:

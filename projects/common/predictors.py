@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import Compose
@@ -16,7 +15,7 @@ from numpy import ndarray
 
 from projects.common.media import VIDEOS, read_frames, read_image
 from projects.common.overlays import draw_poses, draw_segments, frame_strip
-from projects.common.pictures import draw_instances
+from projects.common.pictures import draw_instances, write_png
 from projects.common.predictor import Predictor, encode_mask, plain, plain_list
 
 STRIP_FRAMES = 8
@@ -77,9 +76,7 @@ class Segmenter(Predictor):
         labels = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint16)
         file = self.settings.folder / 'masks' / f'{name}.png'
         file.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(
-            str(file), labels if labels.max() > 255 else labels.astype(np.uint8)
-        )
+        write_png(file, labels if labels.max() > 255 else labels.astype(np.uint8))
         seen, counts = np.unique(labels, return_counts=True)
         names = [self.class_name(i) for i in range(int(seen.max()) + 1)]
         shares = [

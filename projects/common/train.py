@@ -8,7 +8,8 @@ from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 
-from projects.common import checkpoints, schedule  # noqa: F401 - configs name them
+# Configs name what these register.
+from projects.common import checkpoints, layer_decay, schedule  # noqa: F401
 from projects.common.errors import UserError
 from projects.common.options import apply_init, apply_resume, apply_run_options
 from projects.common.pictures import loss_curve

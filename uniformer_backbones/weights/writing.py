@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor
 
 SUFFIXES = ('.safetensors', '.pth')
@@ -48,14 +50,14 @@ def write_weights(
         weights: key to tensor.
         provenance: words about them.
         container: entry of a ``.pth`` file that holds the tensors.
+
+    Raises:
+        OSError: it cannot be written.
     """
     # Beside the final name, then renamed, which cannot be interrupted.
     partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
     try:
         if target.suffix == '.safetensors':
-            # Imported here: only who writes such a file needs the package.
-            from safetensors.torch import save_file
-
             # Copies: views that share their memory are refused.
             whole = {key: t.contiguous().clone() for key, t in weights.items()}
             save_file(whole, partial, {'format': 'pt', **provenance})
@@ -64,5 +66,8 @@ def write_weights(
             whole = {key: t.detach().clone() for key, t in weights.items()}
             torch.save({container: whole, 'meta': dict(provenance)}, partial)
         os.replace(partial, target)
+    except (RuntimeError, SafetensorError) as error:  # what they make of an OSError
+        reason = str(error).strip().splitlines()[0]
+        raise OSError(f'{target}: cannot be written: {reason}') from error
     finally:
         partial.unlink(missing_ok=True)
