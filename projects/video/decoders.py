@@ -66,7 +66,7 @@ class Reader(ABC):
 
         Raises:
             IndexError: a number is not that of a frame.
-            VideoFault: a frame cannot be decoded.
+            VideoFault: a frame cannot be decoded, or has another size.
         """
         numbers = [int(i) for i in indices]
         if not numbers or min(numbers) < 0 or max(numbers) >= len(self):
@@ -79,6 +79,8 @@ class Reader(ABC):
         if missing:
             what = f'frame {missing[0]} of {len(self)} cannot be decoded'
             raise VideoFault('corrupt', self.index.path, what)
+        if len({frame.shape for frame in frames.values()}) > 1:
+            raise VideoFault('corrupt', self.index.path, 'its frames differ in size')
         return np.stack([frames[number] for number in numbers])
 
     @abstractmethod

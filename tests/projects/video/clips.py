@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 BITS, SIDE = 10, 16  # squares in a row, pixels of a square
@@ -70,6 +71,21 @@ def copy_from(source, path, start):
             packet.dts -= times[start]
             packet.stream = stream
             new.mux(packet)
+    return Path(path)
+
+
+def write_sizes(path, sizes):
+    """A clip of numbered JPEGs: five of each size."""
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('mjpeg', rate=25)
+        stream.width, stream.height, stream.pix_fmt = *sizes[0], 'yuvj420p'
+        for number in range(5 * len(sizes)):
+            image = picture(number, sizes[number // 5])
+            packet = av.Packet(cv2.imencode('.jpg', image)[1].tobytes())
+            packet.pts = packet.dts = number
+            packet.time_base, packet.is_keyframe = Fraction(1, 25), True
+            packet.stream = stream
+            container.mux(packet)
     return Path(path)
 
 

@@ -15,11 +15,13 @@ from projects.video.faults import VideoFault
 from projects.video.index import read_index
 from projects.video.reader import READERS, check_backend, open_video, working_backends
 from tests.projects.video.clips import (
+    SIZE,
     copy_from,
     number_of,
     picture,
     write_clip,
     write_flipped,
+    write_sizes,
     write_sound,
 )
 
@@ -179,6 +181,7 @@ def broken(clips, tmp_path_factory):
     (folder / 'cut.mp4').write_bytes(whole[: len(whole) * 6 // 10])
     (folder / 'cut.avi').write_bytes(avi[: len(avi) * 6 // 10])
     write_sound(folder / 'sound.mp4')
+    write_sizes(folder / 'sizes.mkv', [SIZE, (96, 64)])
     for share in (0.3, 0.01):
         write_flipped(clips['h264_gop12'], folder / f'flip{share}.mp4', share=share)
     return folder
@@ -208,6 +211,13 @@ def test_fault_is_told_by_kind_and_names_the_file(broken, name, backend):
     assert caught.value.kind == FAULTS[name]
     assert str(caught.value).startswith(f'{broken / name}: {FAULTS[name]} (')
     assert '\n' not in str(caught.value)
+
+
+def test_frames_of_several_sizes_are_a_fault(broken):
+    with open_video(broken / 'sizes.mkv') as video:
+        assert video.read([5, 9]).shape == (2, 64, 96, 3)
+        with pytest.raises(VideoFault, match='its frames differ in size'):
+            video.read([0, 9])
 
 
 def test_backend_that_does_not_exist_gets_one_line(clips):
