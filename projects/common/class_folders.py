@@ -79,6 +79,9 @@ def find_class_folders(
     else:
         found = _read(root, root, find)
         classes = tuple(sorted(found))
+        splits = [name for name in classes if name.lower() in ('train', *VAL_NAMES)]
+        if splits:
+            raise UserError(f'{root / splits[0]}: a split, not a class; {expected}')
         halves = {name: split_files(found[name]) for name in classes}
         parts = [
             _label({name: half[i] for name, half in halves.items()}, classes)

@@ -73,6 +73,8 @@ def test_a_class_of_one_file_is_trained_on():
         (['x.dat'], 'data, but not in class folders'),
         (['a/1.dat', 'a/2.dat'], "one class, 'a'; two are needed"),
         (['a/1.dat', 'b/1.dat'], 'no data to validate on'),
+        (['Train/a/1.dat', 'b/1.dat'], 'Train: a split, not a class'),
+        (['training/a/1.dat', 'Valid/a/1.dat'], 'Valid: a split, not a class'),
         (['train/a/1.dat', 'val/z/1.dat'], 'val/z: no such class in'),
         (['train/a/1.dat', 'train/b/1.dat', 'val/note.txt'], 'no data to validate on'),
     ],

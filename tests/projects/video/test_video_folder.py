@@ -48,7 +48,7 @@ def test_tiny_classes_are_in_both_halves(tmp_path):
         assert sorted(label for _, label in rows(part)) == list('012345')
 
 
-@pytest.mark.parametrize('val', ['val', 'validation', 'test'])
+@pytest.mark.parametrize('val', ['val', 'valid', 'validation', 'test'])
 def test_folders_of_splits_are_taken_as_they_are(tmp_path, val):
     fill(tmp_path, ['train/b/1.mp4', 'train/a/1.webm', f'{val}/b/2.mp4'])
     lists = find_lists(tmp_path, tmp_path / 'out')
@@ -85,7 +85,8 @@ def test_data_are_not_touched_by_default(tmp_path, monkeypatch):
         ([], 'no videos'),
         (['1.mp4', '2.mp4'], 'videos, but not in class folders'),
         (['a/1.mp4', 'a/2.mp4'], 'one class'),
-        (['a/1.mp4', 'b/1.mp4'], 'no val videos'),
+        (['a/1.mp4', 'b/1.mp4'], 'no videos to validate on'),
+        (['train/a/1.mp4', 'eval/a/1.mp4'], 'train: a split, not a class'),
         (['train/a/1.mp4', 'train/b/1.mp4', 'val/c/1.mp4'], r'val/c: no such class'),
     ],
 )
