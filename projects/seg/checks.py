@@ -1,7 +1,8 @@
 """What is wrong with images and masks, found before the first step."""
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,10 @@ from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
-from numpy import ndarray
 from PIL import Image
 
 from projects.common.errors import UserError
-from projects.seg.loading import IGNORED, label_colors
+from projects.seg.loading import IGNORED, check_labels, label_colors, labels_in
 
 # Every file is opened; of more masks than this, every k-th is read to the end.
 READ_MASKS = 4000
@@ -21,13 +21,16 @@ LABEL_MODES = ('1', 'L', 'P')
 COLOR_MODES = (*LABEL_MODES, 'RGB', 'RGBA', 'LA')
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 ORIENTATION = 0x0112
+UNREADABLE = (OSError, SyntaxError, Image.DecompressionBombError)
+PALETTE = ' (a palette image: its indices are read as labels)'
+LISTED = 5  # classes named in a warning
 
 Colors = Sequence[Sequence[int]]
 
 
 def check_masks(
     items: Sequence[dict[str, Any]], labels: int, colors: Colors, where: str
-) -> None:
+) -> set[int]:
     """Check images and masks of one split.
 
     Args:
@@ -35,6 +38,9 @@ def check_masks(
         labels: masks hold 0 to ``labels - 1``, and 255 for what is ignored.
         colors: RGB that masks may hold instead; empty for masks of labels.
         where: what the message calls this split.
+
+    Returns:
+        The labels, or places in ``colors``, that were seen; 255 for what is ignored.
 
     Raises:
         UserError: names the first file that is wrong, in one line.
@@ -46,45 +52,94 @@ def check_masks(
             f'every {step}th',
             logger='current',
         )
-    look = partial(find_fault, labels=labels, colors=colors)
+    look = partial(_look, labels=labels, colors=colors)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(look, items, (i % step == 0 for i in range(len(items))))
-        faults = [fault for fault in found if fault]
+        found = list(pool.map(look, items, (i % step == 0 for i in range(len(items)))))
+    faults = [fault for fault in found if isinstance(fault, UserError)]
     if faults:
         more = f'; {len(faults)} of {len(items)} have faults' if faults[1:] else ''
         raise UserError(f'{faults[0]} ({where}{more})')
+    return set().union(*found)
 
 
-def find_fault(
+def check_classes(
+    seen: Set[int], names: Sequence[str | None], masks: Path, where: str
+) -> None:
+    """Refuse masks that teach nothing, and warn of classes that never occur.
+
+    Args:
+        seen: what :func:`check_masks` returns.
+        names: class of each label or colour; ``None`` where it is none.
+        masks: folder of the masks, for messages.
+        where: what the message calls this split.
+
+    Raises:
+        UserError: fewer than two classes occur.
+    """
+    absent = [label for label, name in enumerate(names) if name and label not in seen]
+    if not absent:
+        return
+    classes = len(names) - names.count(None)
+    shown = ', '.join(repr(names[label]) for label in absent[:LISTED])
+    more = f' and {len(absent) - LISTED} more' if len(absent) > LISTED else ''
+    if classes - len(absent) < 2:
+        label = f'{names[absent[0]]!r} is label {absent[0]}'
+        hint = f'; 255 is ignored: are these 0/255 masks? {label}'
+        hint = hint if IGNORED in seen else ''
+        raise UserError(
+            f'{masks}: fewer than two classes, there is nothing to tell apart: {shown}'
+            f'{more} in no mask{hint} ({where})'
+        )
+    print_log(
+        f'{masks}: {len(absent)} of {classes} classes are in no mask that was read: '
+        f'{shown}{more} ({where})',
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def _look(
     item: dict[str, Any], read: bool, labels: int, colors: Colors
-) -> str | None:
-    """Say what is wrong with one image and its mask, None if nothing is.
+) -> set[int] | UserError:
+    """Labels of a mask, or what is wrong with it: all are looked at, then one named."""
+    try:
+        return read_labels(item, read, labels, colors)
+    except UserError as fault:
+        return fault
+
+
+def read_labels(
+    item: dict[str, Any], read: bool, labels: int, colors: Colors
+) -> set[int]:
+    """Open an image and its mask, and read the labels.
 
     Args:
         item: with ``img_path`` and ``seg_map_path``.
         read: also read the labels.
         labels: see :func:`check_masks`.
         colors: see :func:`check_masks`.
+
+    Raises:
+        UserError: says what is wrong with one of them.
     """
     image, mask = Path(item['img_path']), Path(item['seg_map_path'])
     if not image.is_file():
-        return f'{image}: no such image'
+        raise UserError(f'{image}: no such image')
     if not mask.is_file():
-        return f'{image}: has no mask {mask}'
+        raise UserError(f'{image}: has no mask {mask}')
     try:
         size = _upright_size(image)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        return f'{image}: cannot be read as an image ({error})'
+    except UNREADABLE as error:
+        raise UserError(f'{image}: cannot be read as an image ({error})') from None
     try:
         with Image.open(mask) as opened:
             if opened.size != size:
                 sides = '{} x {}, its mask {} x {}'.format(*size, *opened.size)
-                return f'{mask}: the image is {sides}'
-            return _mode_fault(mask, opened.mode, bool(colors)) or (
-                _label_fault(mask, opened, labels, colors) if read else None
-            )
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        return f'{mask}: cannot be read as an image ({error})'
+                raise UserError(f'{mask}: the image is {sides}')
+            _check_mode(mask, opened.mode, bool(colors))
+            return _read(mask, opened, labels, colors) if read else set()
+    except UNREADABLE as error:
+        raise UserError(f'{mask}: cannot be read as an image ({error})') from None
 
 
 def _upright_size(path: Path) -> tuple[int, int]:
@@ -95,35 +150,30 @@ def _upright_size(path: Path) -> tuple[int, int]:
     return (height, width) if sideways else (width, height)
 
 
-def _mode_fault(mask: Path, mode: str, colored: bool) -> str | None:
+def _check_mode(mask: Path, mode: str, colored: bool) -> None:
     if mode in (COLOR_MODES if colored else LABEL_MODES):
-        return None
+        return
     if mode.startswith(('I', 'F')):
-        return f'{mask}: is no 8-bit mask but {mode}; save labels 0 to 255 as 8-bit PNG'
-    return (
+        raise UserError(
+            f'{mask}: is no 8-bit mask but {mode}; save labels 0 to 255 as 8-bit PNG'
+        )
+    raise UserError(
         f'{mask}: is a colour picture ({mode}); save labels as 8-bit PNG, or list '
         'the colours in classes.txt as "name R G B"'
     )
 
 
-def _label_fault(
-    mask: Path, opened: Image.Image, labels: int, colors: Colors
-) -> str | None:
-    if colors:
-        pixels = np.asarray(opened.convert('RGB'))
-        unknown = pixels[label_colors(pixels, colors) == IGNORED]
-        return (
+def _read(mask: Path, opened: Image.Image, labels: int, colors: Colors) -> set[int]:
+    if not colors:
+        seen = labels_in(np.asarray(opened))
+        check_labels(seen, labels, mask, PALETTE * (opened.mode == 'P'))
+        return seen
+    pixels = np.asarray(opened.convert('RGB'))
+    places = label_colors(pixels, colors)
+    unknown = pixels[places == IGNORED]
+    if len(unknown):
+        raise UserError(
             f'{mask}: holds the colour {tuple(map(int, unknown[0]))}, which is not in '
             'classes.txt'
-            if len(unknown)
-            else None
         )
-    values: ndarray = np.unique(np.asarray(opened))
-    wrong = values[(values >= labels) & (values != IGNORED)]
-    if not len(wrong):
-        return None
-    kind = ' (a palette image: its indices are read as labels)' * (opened.mode == 'P')
-    return (
-        f'{mask}: holds label {int(wrong[-1])}, but labels go from 0 to {labels - 1}, '
-        f'255 is ignored{kind}'
-    )
+    return labels_in(places)

@@ -1,7 +1,8 @@
 """Masks whose classes are colours."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 from numpy import ndarray
 from PIL import Image
+
+from projects.common.errors import UserError
 
 IGNORED = 255
 
@@ -45,6 +48,31 @@ class LoadColorMask(LoadAnnotations):
             pixels = np.asarray(image.convert('RGB'))
         results['gt_seg_map'] = label_colors(pixels, self.colors)
         results['seg_fields'].append('gt_seg_map')
+
+
+def labels_in(mask: ndarray) -> set[int]:
+    """Values that occur in a mask of 8-bit labels or of bits."""
+    return set(np.flatnonzero(np.bincount(mask.ravel())).tolist())
+
+
+def check_labels(seen: Set[int], labels: int, mask: Path, note: str = '') -> None:
+    """Refuse labels that are no class.
+
+    Args:
+        seen: labels of a mask.
+        labels: they go from 0 to ``labels - 1``, and 255 is ignored.
+        mask: the file.
+        note: ends the message.
+
+    Raises:
+        UserError: names the file and its highest wrong label.
+    """
+    wrong = [label for label in seen if label >= labels and label != IGNORED]
+    if wrong:
+        raise UserError(
+            f'{mask}: holds label {max(wrong)}, but labels go from 0 to {labels - 1}, '
+            f'255 is ignored{note}'
+        )
 
 
 def label_colors(pixels: ndarray, colors: Sequence[Sequence[int]]) -> ndarray:

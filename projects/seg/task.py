@@ -17,7 +17,7 @@ from projects.common.overlays import draw_segments
 from projects.common.pictures import class_color, side_by_side
 from projects.common.task import Task, datasets, no_data, set_everywhere, transforms
 from projects.common.world.cache import demo_world
-from projects.seg.checks import check_masks
+from projects.seg.checks import check_classes, check_masks
 from projects.seg.class_list import ClassList
 from projects.seg.loading import IGNORED
 from projects.seg.mask_folder import LAYOUT, find_masks
@@ -228,8 +228,20 @@ def _check(cfg: Config, settings: ConfigDict, split: str) -> None:
                 )
     colored = [step for step in steps if 'colors' in step]
     colors = [*colored[0]['colors'], *colored[0]['ignored']] if colored else []
-    labels = len(dataset.label_map or range(classes)) + bool(dataset.reduce_zero_label)
-    check_masks(items, labels, colors, split)
+    names = _names_of_labels(dataset)
+    if colored:
+        names = [*dataset.metainfo['classes'], *[None] * len(colored[0]['ignored'])]
+    seen = check_masks(items, len(names), colors, split)
+    check_classes(seen, names, Path(dataset.data_prefix['seg_map_path']), split)
+
+
+def _names_of_labels(dataset: BaseSegDataset) -> list[str | None]:
+    """Class of each label in the masks, ``None`` for a label that is no class."""
+    names = dict(enumerate(dataset.metainfo['classes']))
+    # Where some of the data set's classes are trained: new labels by old ones.
+    places = dataset.label_map or {label: label for label in names}
+    listed = [names.get(places[label]) for label in sorted(places)]
+    return [None] * bool(dataset.reduce_zero_label) + listed
 
 
 TASK = Segmentation()

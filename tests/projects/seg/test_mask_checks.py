@@ -1,12 +1,14 @@
 """Every fault of an image or its mask is found before the first step, in one line."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from projects.common.errors import UserError
 from projects.seg import checks
-from projects.seg.checks import check_masks
+from projects.seg.checks import check_classes, check_masks
 
 COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 0)]
 
@@ -126,6 +128,41 @@ def test_of_a_large_set_every_header_but_not_every_mask_is_read(tmp_path, monkey
     picture((6, 8), 'L').save(items[1]['seg_map_path'])
     with pytest.raises(UserError, match='the image is 8 x 6'):
         check_masks(items, 3, (), 'train')
+
+
+def test_the_labels_that_occur_are_collected(tmp_path):
+    items = []
+    for name, value in (('a', 1), ('b', 255)):
+        (tmp_path / name).mkdir()
+        mask = picture(mode='L', value=value)
+        mask.putpixel((0, 0), 2)
+        items.append(pair(tmp_path / name, mask))
+    assert check_masks(items, 3, (), 'train') == {1, 2, 255}
+    bits = pair(tmp_path, picture(mode='1', value=1))
+    assert check_masks([bits], 2, (), 'train') == {1}
+    colored = pair(tmp_path, picture(value=COLORS[1]))
+    assert check_masks([colored], 2, COLORS, 'train') == {1}
+
+
+def test_masks_of_less_than_two_classes_are_refused():
+    message = r"masks: fewer than two .* 'person' in no mask; .* 0/255 masks\? 'person'"
+    with pytest.raises(UserError, match=message) as caught:
+        check_classes({0, 255}, ['wall', 'person'], Path('masks'), 'train')
+    assert str(caught.value).endswith('is label 1 (train)')
+    with pytest.raises(UserError, match="'a', 'b' in no mask") as caught:
+        check_classes({0, 2}, [None, 'a', None, 'b'], Path('masks'), 'val')
+    assert '255' not in str(caught.value)
+
+
+def test_classes_that_never_occur_are_a_short_warning(monkeypatch):
+    told = []
+    monkeypatch.setattr(checks, 'print_log', lambda text, **_: told.append(text))
+    check_classes({1, 2, 255}, [None, 'a', 'b'], Path('masks'), 'train')
+    assert told == []
+    check_classes({0, 1}, list('abcdefghij'), Path('masks'), 'train')
+    [text] = told
+    assert text.startswith("masks: 8 of 10 classes are in no mask that was read: 'c', ")
+    assert text.endswith("'g' and 3 more (train)")
 
 
 def test_what_the_checks_accept_is_what_mmseg_loads(tmp_path):

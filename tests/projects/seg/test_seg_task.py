@@ -126,6 +126,18 @@ def test_a_wrong_mask_is_found_wherever_the_config_reads_it(world):
         TASK.check_data(cfg, ('train', 'val'))
 
 
+def test_binary_masks_of_0_and_255_are_refused(world):
+    for path in world.glob('annotations/*/*.png'):
+        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(path), np.where(labels > 4, 255, 0).astype(np.uint8))
+    (world / 'classes.txt').write_text('background\nperson\n')
+    cfg = config()
+    TASK.use_folder(cfg, world)
+    message = r"annotations/training: .*'person' in no mask.* 0/255 masks.*label 1"
+    with pytest.raises(UserError, match=message):
+        TASK.check_data(cfg, ('train',))
+
+
 def test_pictures_show_predictions_truth_and_the_iou_of_each_class(world, tmp_path):
     cfg = config()
     TASK.use_folder(cfg, world)
