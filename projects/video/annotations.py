@@ -33,9 +33,13 @@ Lists = dict[str, list[Entry]]
 
 
 def read_kinetics(data: Download) -> Lists:
-    """Official csv files, lists of the release, or else the folders of the classes."""
+    """Official csv files, lists of the release, or else the folders of the classes.
+
+    The test list is the validation list, as in the release.
+    """
     lists: Lists = {}
-    for split, word in WORDS.items():
+    for split in ('train', 'val'):
+        word = WORDS[split]
         if files := data.annotations(rf'(^|[^a-z]){word}\.(csv|txt)$'):
             rows = _kinetics_rows(data, files[0])
         else:
@@ -44,9 +48,7 @@ def read_kinetics(data: Download) -> Lists:
                 for name in data.videos(split)
             )
         lists[f'{split}.csv'] = list(rows)
-    if not lists['test.csv']:
-        lists['test.csv'] = lists['val.csv']
-    return lists
+    return {**lists, 'test.csv': lists['val.csv']}
 
 
 def _kinetics_rows(data: Download, path: Path) -> Iterator[Entry]:

@@ -1,5 +1,6 @@
 """From a data set as it was downloaded to the lists that the configs read."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+
+from mmengine.logging import print_log
 
 from projects.common.errors import UserError
 from projects.video.annotations import (
@@ -114,6 +117,8 @@ def prepare(
     track: Track | None = None,
 ) -> Report:
     """Read the annotations, check every file, write lists of the good ones.
+
+    A list of which no file is good is left out with a warning.
 
     Args:
         name: one of ``SOURCES``.
@@ -237,13 +242,19 @@ def _write(lists: Lists, report: Report, source: VideoSource, out: Path) -> Repo
         ]
         for key, rows in lists.items()
     }
-    if empty := next((path for path, lines in texts.items() if not lines), None):
+    counts = {path: len(lines) for path, lines in texts.items() if lines}
+    if not counts:
         raise UserError(
-            f'{empty}: nothing would be in it, every file of it is broken; see '
-            f'{report.path}; no lists were written'
+            f'{out}: no lists were written, every file of them is missing or broken; '
+            f'see {report.path}'
         )
-    write_lists(texts)
-    counts = {path: len(lines) for path, lines in texts.items()}
+    for path in (path for path in texts if path not in counts):
+        print_log(
+            f'{path}: not written, every file of it is missing or broken',
+            logger='current',
+            level=logging.WARNING,
+        )
+    write_lists({path: texts[path] for path in counts})
     return Report(counts, report.checks, report.path)
 
 

@@ -1,9 +1,6 @@
 """Data sets as they are downloaded become checked lists, or nothing is written."""
 
 import json
-import runpy
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +9,7 @@ from projects.video import files, prepare
 from projects.video.frames import extract_frames
 from projects.video.labels import class_names
 from projects.video.prepare import REPORT, extract
-from projects.video.reader import open_video
 from tests.projects.video.clips import write_clip
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope='module')
@@ -59,6 +53,7 @@ def test_kinetics_official_csv(tmp_path, clip):
     )
     rows = 'riding a bike,-abc,10,20,train\narm wrestling,xyz,1,11,train\n'
     write(tmp_path / 'annotations/train.csv', f'{HEADER}{rows}"yoga",gone,5,15,train\n')
+    write(tmp_path / 'annotations/test.csv', HEADER + 'yoga,xyz,1,11,test\n')
     write(tmp_path / 'annotations/validate.csv', HEADER + 'marching,v1,0.0,10.0,val\n')
     report = run('kinetics400', tmp_path)
     # Labels of the released order: 0 riding a bike, 1 marching, 202 arm wrestling.
@@ -67,6 +62,7 @@ def test_kinetics_official_csv(tmp_path, clip):
         'train/arm wrestling/xyz_000001_000011.mp4,202',
     ]
     assert lines(tmp_path / 'val.csv') == ['val/v1_000000_000010.mp4,1']
+    # Published numbers are of the validation set, whatever else was downloaded.
     assert lines(tmp_path / 'test.csv') == lines(tmp_path / 'val.csv')
     assert [(c.name, c.kind) for c in report.broken] == [
         ('gone_000005_000015.mp4', 'missing')
@@ -249,7 +245,7 @@ def test_lists_are_whole_or_absent(mixed, monkeypatch):
         ),
         ('sthv2', {'s-train.json': '{"a": 1}'}, r'not a json list'),
         ('sthv2', {'s-train.json': '[{"id": '}, r'not a json list'),
-        ('kinetics400', {'train.csv': 'a.mp4,1\n'}, r'every file of it is broken'),
+        ('kinetics400', {'train.csv': 'a.mp4,1\n'}, r'no lists were written'),
     ],
 )
 def test_mistakes_get_one_line(tmp_path, name, files_, message):
@@ -261,39 +257,13 @@ def test_mistakes_get_one_line(tmp_path, name, files_, message):
     assert not list(tmp_path.glob('*.csv'))
 
 
-@pytest.fixture
-def tool(monkeypatch):
-    def run_tool(*arguments):
-        path = str(ROOT / 'tools/prepare_video.py')
-        monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
-        runpy.run_path(path, run_name='__main__')
-
-    return run_tool
-
-
-def test_tool_writes_lists_and_says_what_is_broken(mixed, tool, capsys):
-    tool('kinetics400', mixed, '--jobs', 2)
-    text = capsys.readouterr().out
-    kinds = '1 empty, 1 missing, 1 no video, 1 truncated'
-    assert f'6 checked, 4 broken: {kinds}' in text
-    assert 'truncated: v/cut.mp4' in text
-    assert 'frames: 20 to 20, median 20' in text
-    name = lines(mixed / 'train.csv')[0].rsplit(',', 1)[0]
-    with open_video(mixed / name) as video:
-        assert len(video) == 20
-
-
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        (['--strict', '--jobs', 1], 'error: 4 of 6 are broken'),
-        (['--labels-in', 'k401'], 'error: k401: no such list of classes'),
-        (['--extract'], 'error: --extract: kinetics400 is read from its videos'),
-    ],
-)
-def test_tool_ends_in_one_line_and_exit_2(mixed, tool, capsys, options, message):
-    with pytest.raises(SystemExit) as caught:
-        tool('kinetics400', mixed, *options)
-    assert caught.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(message)
+def test_a_list_without_any_files_is_left_out(mixed, monkeypatch):
+    told = []
+    monkeypatch.setattr(prepare, 'print_log', lambda text, **_: told.append(text))
+    write(mixed / 'annotations/train.csv', 'gone.mp4,0\nempty.mp4,1\n')
+    report = run('kinetics400', mixed)
+    assert set(report.lists) == {mixed / 'val.csv', mixed / 'test.csv'}
+    assert lines(mixed / 'val.csv') == ['v/good2.mp4,5']
+    assert not (mixed / 'train.csv').exists()
+    [text] = told
+    assert text.startswith(f'{mixed / "train.csv"}: not written, every file')
