@@ -40,7 +40,7 @@ def read_class_list(path: Path) -> ClassList:
         UserError: it cannot be read, or is not as described.
     """
     try:
-        lines = path.read_text('utf-8').rstrip().splitlines()
+        lines = path.read_text('utf-8-sig').rstrip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f'{path}: cannot be read as text: {error}') from None
     entries = [_parse(path, number, line) for number, line in enumerate(lines, 1)]

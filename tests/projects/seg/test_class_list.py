@@ -55,6 +55,14 @@ def test_a_mistake_is_named(tmp_path, text, message):
     assert '\n' not in str(caught.value)
 
 
+def test_the_byte_order_mark_of_some_editors_is_no_part_of_a_name(tmp_path):
+    path = tmp_path / 'classes.txt'
+    path.write_text('-\nroad\nsky\n', 'utf-8-sig')
+    found = read_class_list(path)
+    assert found.names == ('road', 'sky')
+    assert found.first_is_nothing
+
+
 def test_a_list_that_is_no_text(tmp_path):
     path = tmp_path / 'classes.txt'
     path.write_bytes(b'\xff\xfe\x00')
