@@ -32,6 +32,7 @@ QUICK_LR = 5e-4
 QUICK_RATIOS = (0.75, 1.5)
 QUICK_CHECKPOINTS = 3
 DRAWN_IMAGES, COUNTED_IMAGES = 8, 100
+LOADERS = ('LoadAnnotations', 'LoadColorMask')  # masks of labels, of colours
 
 
 class Segmentation(Task):
@@ -69,8 +70,7 @@ class Segmentation(Task):
         if found.classes is not None:
             _use_colors(cfg.get('tta_pipeline') or [], found.classes)
             set_everywhere(cfg.model, 'num_classes', len(found.classes.names))
-            # What registers the data set, also for those who read the config later.
-            cfg.custom_imports = {'imports': ['projects.seg']}
+            _import_own(cfg)
 
     def shrink(self, cfg: Config, side: int | None, steps: int | None) -> None:
         """Small images, a short schedule in iterations; the same model."""
@@ -170,12 +170,22 @@ def _use_classes(dataset: ConfigDict, classes: ClassList) -> None:
 def _use_colors(pipeline: Any, classes: ClassList) -> None:
     """Load masks of labels or of colours, as the class list says."""
     for step in transforms(pipeline):
-        if step['type'] != 'LoadAnnotations':
+        if step['type'] not in LOADERS:  # the second where a run wrote the config
             continue
-        step.pop('reduce_zero_label', None)  # the data set says it
+        for key in ('reduce_zero_label', 'colors', 'ignored'):
+            step.pop(key, None)  # the data set says the first
+        step.type = LOADERS[0]
         if classes.colors:
             colors = {'colors': classes.colors, 'ignored': classes.ignored}
-            step.update(type='LoadColorMask', **colors)
+            step.update(type=LOADERS[1], **colors)
+
+
+def _import_own(cfg: Config) -> None:
+    """Name what registers the data set, also for those who read the config later."""
+    own = cfg.get('custom_imports') or {}
+    names = own.get('imports') or []
+    names = [names] if isinstance(names, str) else names
+    cfg.custom_imports = {**own, 'imports': [*dict.fromkeys([*names, 'projects.seg'])]}
 
 
 def _shorten(pipeline: list[Any]) -> None:

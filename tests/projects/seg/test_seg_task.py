@@ -71,6 +71,45 @@ def test_masks_of_colours_become_labels_in_every_pipeline(world):
     assert (loaded.gt_sem_seg.data[0].numpy() == expected[3]).all()
 
 
+def loaders(cfg):
+    pipelines = [datasets(cfg, split)[0].pipeline for split in ('train', 'val', 'test')]
+    return [
+        step
+        for step in transforms([pipelines, cfg.tta_pipeline])
+        if 'Annotations' in step.type or 'Mask' in step.type
+    ]
+
+
+def test_the_config_of_a_run_takes_other_colours_or_none(world):
+    cfg = config('upernet_uniformer_s')
+    (world / 'classes.txt').write_text('a 1 1 1\nb 2 2 2\n')
+    TASK.use_folder(cfg, world)
+    cfg = Config.fromstring(cfg.pretty_text, '.py')  # as a run writes it
+    (world / 'classes.txt').write_text('a 1 1 1\nb 3 3 3\n- 9 9 9\n')
+    TASK.use_folder(cfg, world)
+    assert len(loaders(cfg)) == 4
+    for step in loaders(cfg):
+        assert step.type == 'LoadColorMask'
+        assert [tuple(color) for color in step.colors] == [(1, 1, 1), (3, 3, 3)]
+        assert [tuple(color) for color in step.ignored] == [(9, 9, 9)]
+    (world / 'classes.txt').write_text('a\nb\n')
+    TASK.use_folder(cfg, world)
+    for step in loaders(cfg):
+        assert step.type != 'LoadColorMask'
+        assert 'colors' not in step
+        assert 'ignored' not in step
+    DATASETS.build(datasets(cfg, 'train')[0])
+
+
+@pytest.mark.parametrize('given', [['mine', 'projects.seg'], 'mine'])
+def test_what_a_config_imports_is_kept(world, given):
+    cfg = config()
+    cfg.custom_imports = {'imports': given, 'allow_failed_imports': True}
+    TASK.use_folder(cfg, world)
+    imports = ['mine', 'projects.seg']
+    assert cfg.custom_imports == {'imports': imports, 'allow_failed_imports': True}
+
+
 def test_a_short_run_changes_sizes_and_schedule_but_not_the_model(world):
     cfg = config('upernet_uniformer_b')
     cfg.model.test_cfg = {
