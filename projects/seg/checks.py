@@ -16,7 +16,7 @@ from projects.common.errors import UserError
 from projects.seg.loading import IGNORED, check_labels, label_colors, labels_in
 
 # Every file is opened; of more masks than this, every k-th is read to the end.
-READ_MASKS = 4000
+READ_MASKS = 10_000
 LABEL_MODES = ('1', 'L', 'P')
 COLOR_MODES = (*LABEL_MODES, 'RGB', 'RGBA', 'LA')
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width

@@ -1,4 +1,4 @@
-"""Masks whose classes are colours."""
+"""Masks of labels or of colours, read for training."""
 
 from collections.abc import Sequence, Set
 from io import BytesIO
@@ -17,12 +17,50 @@ from projects.common.errors import UserError
 IGNORED = 255
 
 
-@TRANSFORMS.register_module()
-class LoadColorMask(LoadAnnotations):
-    """Load a mask whose colours are classes; any format that PIL reads.
+class MaskError(UserError):
+    """A mask cannot be trained on, which may be found in the middle of a run.
 
-    In the place of mmseg's ``LoadAnnotations``; without a mask, as in inference, it
-    does nothing.
+    A data loader raises a worker's error anew with the worker's traceback as its text;
+    of that the last line, the message, is kept.
+    """
+
+    def __init__(self, text: str) -> None:
+        line = text.strip().rsplit('\n', 1)[-1]
+        super().__init__(line.rsplit(f'{type(self).__name__}: ', 1)[-1])
+
+
+class LoadMask(LoadAnnotations):
+    """mmseg's ``LoadAnnotations``; without a mask, as in inference, it does nothing."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add ``gt_seg_map``, ``(H, W)`` uint8, 255 where there is no class."""
+        return super().transform(results) if 'seg_map_path' in results else results
+
+
+@TRANSFORMS.register_module()
+class LoadLabelMask(LoadMask):
+    """Load a mask of labels, all of them classes or 255.
+
+    Args:
+        labels: labels in the file go from 0 to ``labels - 1``.
+        **kwargs: of mmseg's ``LoadAnnotations``.
+    """
+
+    def __init__(self, labels: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.labels = labels
+
+    def _load_seg_map(self, results: dict[str, Any]) -> None:
+        super()._load_seg_map(results)
+        seen = labels_in(results['gt_seg_map']) - {IGNORED}
+        first = int(results['reduce_zero_label'])  # subtracted from what is in the file
+        labels = {label + first for label in seen}
+        check_labels(labels, self.labels, results['seg_map_path'])
+
+
+@TRANSFORMS.register_module()
+class LoadColorMask(LoadMask):
+    """Load a mask whose colours are classes; any format that PIL reads.
 
     Args:
         colors: RGB of each class.
@@ -38,10 +76,6 @@ class LoadColorMask(LoadAnnotations):
         super().__init__()
         self.colors, self.ignored = colors, ignored
 
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add ``gt_seg_map``, ``(H, W)`` uint8, 255 where there is no class."""
-        return super().transform(results) if 'seg_map_path' in results else results
-
     def _load_seg_map(self, results: dict[str, Any]) -> None:
         content = fileio.get(results['seg_map_path'], backend_args=self.backend_args)
         with Image.open(BytesIO(content)) as image:
@@ -55,7 +89,7 @@ def labels_in(mask: ndarray) -> set[int]:
     return set(np.flatnonzero(np.bincount(mask.ravel())).tolist())
 
 
-def check_labels(seen: Set[int], labels: int, mask: Path, note: str = '') -> None:
+def check_labels(seen: Set[int], labels: int, mask: Path | str, note: str = '') -> None:
     """Refuse labels that are no class.
 
     Args:
@@ -65,11 +99,11 @@ def check_labels(seen: Set[int], labels: int, mask: Path, note: str = '') -> Non
         note: ends the message.
 
     Raises:
-        UserError: names the file and its highest wrong label.
+        MaskError: names the file and its highest wrong label.
     """
     wrong = [label for label in seen if label >= labels and label != IGNORED]
     if wrong:
-        raise UserError(
+        raise MaskError(
             f'{mask}: holds label {max(wrong)}, but labels go from 0 to {labels - 1}, '
             f'255 is ignored{note}'
         )

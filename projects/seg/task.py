@@ -32,7 +32,8 @@ QUICK_LR = 5e-4
 QUICK_RATIOS = (0.75, 1.5)
 QUICK_CHECKPOINTS = 3
 DRAWN_IMAGES, COUNTED_IMAGES = 8, 100
-LOADERS = ('LoadAnnotations', 'LoadColorMask')  # masks of labels, of colours
+# Of masks; the others than mmseg's are in the configs that runs write.
+LOADERS = ('LoadAnnotations', 'LoadLabelMask', 'LoadColorMask')
 
 
 class Segmentation(Task):
@@ -170,14 +171,16 @@ def _use_classes(dataset: ConfigDict, classes: ClassList) -> None:
 def _use_colors(pipeline: Any, classes: ClassList) -> None:
     """Load masks of labels or of colours, as the class list says."""
     for step in transforms(pipeline):
-        if step['type'] not in LOADERS:  # the second where a run wrote the config
+        if step['type'] not in LOADERS:
             continue
-        for key in ('reduce_zero_label', 'colors', 'ignored'):
+        for key in ('reduce_zero_label', 'labels', 'colors', 'ignored'):
             step.pop(key, None)  # the data set says the first
-        step.type = LOADERS[0]
         if classes.colors:
             colors = {'colors': classes.colors, 'ignored': classes.ignored}
-            step.update(type=LOADERS[1], **colors)
+            step.update(type='LoadColorMask', **colors)
+        else:
+            labels = len(classes.names) + classes.first_is_nothing
+            step.update(type='LoadLabelMask', labels=labels)
 
 
 def _import_own(cfg: Config) -> None:

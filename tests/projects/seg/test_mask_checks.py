@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch.utils.data import DataLoader, Dataset
 
 from projects.common.errors import UserError
 from projects.seg import checks
 from projects.seg.checks import check_classes, check_masks
+from projects.seg.loading import LoadColorMask, LoadLabelMask
 
 COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 0)]
 
@@ -166,8 +168,6 @@ def test_classes_that_never_occur_are_a_short_warning(monkeypatch):
 
 
 def test_what_the_checks_accept_is_what_mmseg_loads(tmp_path):
-    from projects.seg.loading import LoadColorMask
-
     pixels = np.zeros((6, 8, 3), np.uint8)
     pixels[:3] = COLORS[1]
     mask = Image.fromarray(pixels)
@@ -180,3 +180,41 @@ def test_what_the_checks_accept_is_what_mmseg_loads(tmp_path):
         assert (labels[:3] == 1).all()
         assert (labels[3:] == 255).all()
     assert loader({'img_path': 'x'}) == {'img_path': 'x'}
+
+
+class Masks(Dataset):
+    """One mask, loaded as while training."""
+
+    def __init__(self, item, **kwargs):
+        self.item, self.loader = item, LoadLabelMask(**kwargs)
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.loader({**self.item, 'seg_fields': []})['gt_seg_map']
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_wrong_label_in_a_mask_that_was_not_read_is_one_line(tmp_path, workers):
+    mask = picture(mode='L', value=255)
+    mask.putpixel((0, 0), 3)
+    item = {**pair(tmp_path, mask), 'reduce_zero_label': False}
+    [labels] = DataLoader(Masks(item, labels=4), num_workers=workers)
+    assert labels[0, 0, 0] == 3
+    with pytest.raises(UserError) as caught:
+        list(DataLoader(Masks(item, labels=3), num_workers=workers))
+    path = tmp_path / 'mask.png'
+    said = f'{path}: holds label 3, but labels go from 0 to 2, 255 is ignored'
+    assert str(caught.value) == said
+
+
+def test_labels_are_counted_as_in_the_file_where_0_is_nothing(tmp_path):
+    mask = picture(mode='L', value=0)
+    mask.putpixel((0, 0), 3)
+    item = {**pair(tmp_path, mask), 'reduce_zero_label': True}
+    labels = Masks(item, labels=4)[0]
+    assert (labels[0, 0], labels[1, 1]) == (2, 255)
+    with pytest.raises(UserError, match='holds label 3, but labels go from 0 to 2'):
+        Masks(item, labels=3)[0]
+    assert LoadLabelMask(labels=3)({'img_path': 'x'}) == {'img_path': 'x'}
