@@ -118,8 +118,14 @@ def video_stream(path: Path, container: av.container.InputContainer) -> av.Video
 def _index(path: Path, container: av.container.InputContainer) -> VideoIndex:
     stream = video_stream(path, container)
     shown, keys, stamps, packets, discarded = [], [], True, 0, 0
-    for packet in container.demux(stream):
+    counted, end = bool(stream.frames), 0.0
+    # Without a count the end of all streams tells: the sound may outlast the pictures.
+    for packet in container.demux(stream) if counted else container.demux():
         if not packet.size:
+            continue
+        if not counted:
+            end = max(end, _end(packet))
+        if packet.stream_index != stream.index:
             continue
         packets += 1
         stamps &= packet.pts is not None
@@ -134,6 +140,11 @@ def _index(path: Path, container: av.container.InputContainer) -> VideoIndex:
         raise VideoFault('no pictures', path, 'it has no frame')
     if packets < COMPLETE * stream.frames:
         what = f'{packets} of {stream.frames} frames are there'
+        raise VideoFault('truncated', path, what)
+    # A header that counts no frames (Matroska, FLV) may know the duration.
+    duration = (container.duration or 0) / av.time_base
+    if not counted and end + _period(stream) < COMPLETE * duration:
+        what = f'{end:.1f} of {duration:.1f} s are there'
         raise VideoFault('truncated', path, what)
     reordered = bool(stream.codec_context.has_b_frames)
     # AVI stores no presentation times; with B frames FFmpeg's guesses do not survive
@@ -150,6 +161,13 @@ def _index(path: Path, container: av.container.InputContainer) -> VideoIndex:
         reordered=reordered,
         discarded=discarded,
     )
+
+
+def _end(packet: av.Packet) -> float:
+    """Seconds at which a packet ends, 0 without a time stamp."""
+    if packet.pts is None:
+        return 0
+    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
 
 
 def _period(stream: av.VideoStream) -> float:

@@ -102,6 +102,24 @@ def write_sound(path):
     return Path(path)
 
 
+def add_sound(source, path, seconds):
+    """Copy of a clip with sound that lasts so long."""
+    with av.open(str(source)) as old, av.open(str(path), 'w') as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        sound = new.add_stream('libopus', rate=48000, layout='mono')
+        packets = [p for p in old.demux(video=0) if p.dts is not None]
+        for packet in packets:
+            packet.stream = stream
+        for part in range(round(seconds * 50)):
+            wave = np.sin(np.arange(960) * 0.05 + part) * 9000
+            frame = av.AudioFrame.from_ndarray(wave[None].astype('i2'), 's16', 'mono')
+            frame.rate, frame.pts = 48000, part * 960
+            packets += sound.encode(frame)
+        packets += sound.encode()
+        new.mux(sorted(packets, key=lambda packet: packet.dts * packet.time_base))
+    return Path(path)
+
+
 def write_flipped(source, path, seed=0, share=0.3):
     """Copy with random bytes of the coded pictures flipped; the index stays whole."""
     data = bytearray(Path(source).read_bytes())
