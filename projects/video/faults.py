@@ -124,8 +124,10 @@ class VideoFaultHook(Hook):
     def _check_share(
         self, runner: Runner, mode: str, found: dict[str, tuple[str, str]]
     ) -> None:
-        loader = getattr(runner, f'{mode}_dataloader')
-        total = len(loader.dataset)
+        dataset = getattr(runner, f'{mode}_dataloader').dataset
+        while hasattr(dataset, 'dataset'):  # a short run repeats a small list
+            dataset = dataset.dataset
+        total = len(dataset)
         if len(found) > self.max_share * total:
             path, (kind, what) = next(iter(found.items()))
             raise FaultLimitError(

@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 from mmaction.registry import DATASETS
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import RepeatDataset, pseudo_collate
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -84,13 +84,14 @@ def shut(iterator):
         iterator._shutdown_workers()
 
 
-def run(root, work_dir, epochs=1, workers=2, max_share=0.5, **settings):
+def run(root, work_dir, epochs=1, workers=2, max_share=0.5, times=1, **settings):
+    videos = DATASETS.build(dataset(root, **settings))
     loader = dict(
         batch_size=4,
         num_workers=workers,
         persistent_workers=workers > 0,
         sampler=dict(type='DefaultSampler', shuffle=False),
-        dataset=DATASETS.build(dataset(root, **settings)),
+        dataset=RepeatDataset(videos, times) if times > 1 else videos,
         collate_fn=dict(type='pseudo_collate'),
     )
     runner = Runner(
@@ -133,9 +134,10 @@ def test_run_skips_counts_and_lists_at_the_end_of_each_epoch(root, tmp_path, wor
     assert runner.model.seen[:20] == runner.model.seen[20:]
 
 
-def test_run_stops_above_a_share(root, tmp_path):
+@pytest.mark.parametrize('times', [1, 8])
+def test_run_stops_above_a_share(root, tmp_path, times):
     with pytest.raises(FaultLimitError) as caught:
-        run(root, tmp_path, max_share=0.1)
+        run(root, tmp_path, max_share=0.1, times=times)
     text = str(caught.value)
     assert '\n' not in text
     assert text.startswith('4 of the 20 train videos cannot be read, more than 10%')
