@@ -1,5 +1,6 @@
 """Video recognition as the tools see it: own videos, the demo, checks, pictures."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from projects.common.errors import UserError
 from projects.common.pictures import contact_sheet
 from projects.common.task import Task, datasets, fit_to_steps, set_everywhere
 from projects.common.world.cache import demo_world
-from projects.video.labels import normalized
 from projects.video.probe import predict, scores_without_order
 from projects.video.video_folder import LAYOUT, find_lists
 
@@ -28,6 +28,7 @@ QUICK_LR = 5e-4
 QUICK_AREA = (0.6, 1.0)  # of the frame that a training clip shows
 DRAWN_CLIPS = 12
 LOOKED_AT = 100  # files of a list whose existence is checked before a run
+OTHER = {'left': 'right', 'right': 'left'}
 
 
 class VideoRecognition(Task):
@@ -147,20 +148,25 @@ class VideoRecognition(Task):
 def mirrored_pair(classes: Sequence[str]) -> tuple[str, str] | None:
     """Two classes that a mirror swaps, by their names; ``None`` if there are none.
 
+    However the names are written: what counts is that one becomes the other when left
+    and right change places in it.
+
     Examples:
         >>> mirrored_pair(['moving left', 'moving right', 'growing'])
         ('moving left', 'moving right')
     """
-    by_name = {normalized(name): name for name in classes}
+    by_letters = {_letters(name): name for name in classes}
     for name in classes:
-        words = [
-            {'left': 'right', 'right': 'left'}.get(word, word)
-            for word in name.lower().replace('_', ' ').split()
-        ]
-        other = by_name.get(normalized(''.join(words)))
-        if other is not None and other != name:
+        swapped = re.sub('left|right', lambda side: OTHER[side[0]], _letters(name))
+        other = by_letters.get(swapped)
+        if swapped != _letters(name) and other is not None:
             return name, other
     return None
+
+
+def _letters(name: str) -> str:
+    """Letters and digits of any script, in lower case."""
+    return re.sub(r'[\W_]', '', name.casefold())
 
 
 def _drop(dataset: Any, kind: str) -> None:

@@ -81,6 +81,12 @@ def test_a_short_run_keeps_the_model_and_the_stretch_of_time(folder):
     [
         (('growing', 'moving left', 'moving right'), ('moving left', 'moving right')),
         (('Push_left', 'pushRIGHT', 'push right'), ('Push_left', 'push right')),
+        (('turn-left', 'turn-right'), ('turn-left', 'turn-right')),
+        (('TurnLeft', 'Stop', 'TurnRight'), ('TurnLeft', 'TurnRight')),
+        (('right-swipe', 'left-swipe'), ('right-swipe', 'left-swipe')),
+        (('from left to right', 'fromRightToLeft'),) * 2,
+        (('Tür_left', 'Tor_right', 'TÜR right'), ('Tür_left', 'TÜR right')),
+        (('Tür left', 'Tor right'), None),
         (('left', 'center'), None),
         (('open', 'shut'), None),
     ],
