@@ -49,7 +49,10 @@ setup(
     # `projects` holds what tools and configs import; both need the checkout, so the
     # supported way to install is `pip install -e .`.
     packages=find_packages(include=['uniformer_backbones*', 'projects*']),
-    package_data={'uniformer_backbones': ['py.typed']},
+    package_data={
+        'uniformer_backbones': ['py.typed'],
+        'projects.video': ['label_maps/*.txt'],
+    },
     zip_safe=False,
     install_requires=[
         'torch>=2.4',

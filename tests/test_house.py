@@ -217,6 +217,18 @@ def test_foreign_environment_is_never_changed(bootstrap, tmp_path, monkeypatch, 
 # The self-check ------------------------------------------------------------------
 
 
+def test_doctor_tells_of_what_is_missing_or_too_new(doctor, monkeypatch):
+    versions = {'mmcv': '2.2.0', 'mmengine': '0.10.7'}
+    monkeypatch.setattr(doctor, 'version_of', versions.get)
+    monkeypatch.setattr(doctor, 'import_errors', list)
+    said = '\n'.join(doctor.complaints())
+    for words in ('no OpenCV: pip install', 'mmcv 2.2.0', 'torch is missing'):
+        assert words in said
+    assert doctor.device() == 'none, torch is missing'
+    versions.update({'mmcv': '2.1.0', 'torch': '2.4.0', 'opencv-python': '4.8.0'})
+    assert doctor.complaints() == []
+
+
 def test_doctor_expects_three_complaints_and_no_other(doctor):
     expected = (
         'mmengine 0.10.7 requires opencv-python, which is not installed.\n'

@@ -33,6 +33,7 @@ OPENCV = (
 CORE = ('torch', 'torchvision', 'numpy', 'timm')
 OPENMMLAB = ('mmengine', 'mmcv', 'mmcv-lite', 'mmdet', 'mmsegmentation', 'mmaction2')
 SHOWN = (*CORE, *OPENCV, *OPENMMLAB, 'mmpose', 'mmpretrain', 'uniformer-backbones')
+KNOWN_MMCV = (['2', '0'], ['2', '1'])  # mmdet, mmseg and mmaction2 refuse others
 # Those whose binaries depend on another package or on a system library.
 BINARIES = ('torchvision', 'cv2', 'pycocotools.mask', 'xtcocotools.mask', 'decord')
 
@@ -60,15 +61,22 @@ def unexpected(pip_check: str) -> list[str]:
 
 def missing_pins() -> list[str]:
     """Return the pins of requirements/ that this environment does not hold."""
-    pins = []
-    for name in REQUIREMENTS:
-        for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines():
-            pins += [line.split('#')[0].strip()]
     return [
-        pin
-        for pin in pins
-        if pin and version_of(pin.split('==')[0]) != pin.split('==')[1]
+        f'{name}=={version}'
+        for name, version in read_pins().items()
+        if version_of(name) != version
     ]
+
+
+def read_pins() -> dict[str, str]:
+    """Return the versions that requirements/ pin, by distribution."""
+    pins = {}
+    for file in REQUIREMENTS:
+        for line in (ROOT / 'requirements' / f'{file}.txt').read_text().splitlines():
+            name, _, version = line.split('#')[0].strip().partition('==')
+            if name:
+                pins[name] = version
+    return pins
 
 
 def import_errors() -> list[str]:
@@ -93,8 +101,19 @@ def complaints() -> list[str]:
     else:
         bad = unexpected(done.stdout)
     builds = [name for name in OPENCV if version_of(name)]
+    if not builds:
+        pin = read_pins()['opencv-python-headless']
+        bad.append(f'no OpenCV: pip install opencv-python-headless=={pin}')
     if len(builds) > 1:
         bad.append(f'{" and ".join(builds)} overwrite one another: keep one of them')
+    for name in ('mmcv', 'mmcv-lite'):
+        version = version_of(name)
+        if version and version.split('.')[:2] not in KNOWN_MMCV:
+            bad.append(
+                f'{name} {version}: the libraries of OpenMMLab take 2.0 and 2.1 only'
+            )
+    if version_of('torch') is None:
+        bad.append('torch is missing: pip install -e .')
     if version_of('mmengine') is None:
         bad.append(
             'mmengine is missing: pip install --no-deps -r requirements/openmmlab.txt'
@@ -102,16 +121,22 @@ def complaints() -> list[str]:
     return bad + import_errors()
 
 
-def report() -> None:
-    """Print the versions that matter, the device and the kind of mmcv."""
+def device() -> str:
+    """Return what a model would run on."""
+    if version_of('torch') is None:
+        return 'none, torch is missing'
     import torch
 
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
+
+
+def report() -> None:
+    """Print the versions that matter, the device and the kind of mmcv."""
     print(f'Python {sys.version.split()[0]}, {sys.executable}')
     for name in SHOWN:
         if version_of(name):
             print(f'  {name:<24}{version_of(name)}')
-    cuda = torch.cuda.is_available()
-    print('device:', torch.cuda.get_device_name() if cuda else 'CPU')
+    print('device:', device())
     print(
         'operators:', 'compiled mmcv' if version_of('mmcv') else 'torchvision fallbacks'
     )

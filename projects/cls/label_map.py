@@ -18,6 +18,7 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from projects.common.errors import UserError
+from uniformer_backbones.compat.archive import check_archive
 
 TOP = 5
 # The largest integer below which half precision has them all.
@@ -64,6 +65,7 @@ def read_label_map(path: Path, num_classes: int) -> ndarray:
         LabelMapError: it is missing, damaged, of another shape, or has other classes.
     """
     try:
+        check_archive(path)
         content = torch.load(path, map_location='cpu', weights_only=True)
     except FileNotFoundError:
         raise LabelMapError(
