@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from projects.common.errors import UserError
 from projects.video.download import Download, read_rows
+from projects.video.files import read_lines
 
 # What the files of a split are called in the various downloads.
 WORDS = {'train': 'train', 'val': 'val(idat(e|ion))?', 'test': 'test'}
@@ -52,7 +53,7 @@ def read_kinetics(data: Download) -> Lists:
 
 
 def _kinetics_rows(data: Download, path: Path) -> Iterator[Entry]:
-    with path.open(newline='', encoding='utf-8') as file:
+    with path.open(newline='', encoding='utf-8-sig') as file:
         reader = csv.DictReader(file)
         if 'youtube_id' in (reader.fieldnames or []):
             for row in reader:
@@ -64,8 +65,8 @@ def _kinetics_rows(data: Download, path: Path) -> Iterator[Entry]:
                     label = data.label(row['label'], path)
                     yield Entry(data.locate(name), label)
             return
-    comma = ',' in path.read_text(encoding='utf-8').split('\n', 1)[0]
-    for name, label in read_rows(path, 2, ',' if comma else None):
+    _, first = next(read_lines(path), (1, ''))
+    for name, label in read_rows(path, 2, ',' if ',' in first else None):
         yield Entry(data.locate(name), data.number(label, path))
 
 
@@ -139,7 +140,7 @@ def _something_clips(path: Path) -> Iterator[tuple[str, str]]:
             yield clip.strip(), name.strip()
         return
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = json.loads(path.read_text(encoding='utf-8-sig'))
         pairs = [(str(item['id']), str(item.get('template', ''))) for item in content]
     except (ValueError, TypeError, KeyError) as error:
         what = f'{type(error).__name__}: {error}'

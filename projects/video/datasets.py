@@ -11,6 +11,7 @@ from mmaction.registry import DATASETS
 
 from projects.common.errors import UserError
 from projects.video.faults import FaultLimitError, VideoFault, attach_faults
+from projects.video.files import read_lines
 from projects.video.labels import class_names, label_map
 
 Step = dict[str, Any] | Callable[..., Any]
@@ -122,30 +123,28 @@ class _Clips:
         path = Path(self.ann_file)
         if not path.is_file():
             raise UserError(f'{path}: no such list of videos')
-        text = path.read_text(encoding='utf-8').splitlines()
-        for number, line in enumerate(text, 1):
-            if not line.strip():
-                continue
-            parts = line.strip().rsplit(delimiter, fields - 1)
+        for number, line in read_lines(path):
+            parts = line.rsplit(delimiter, fields - 1)
             good = len(parts) == fields and all(_is_int(part) for part in parts[1:])
             if not good:
                 shape = (delimiter or ' ').join(['name', '1', '2'][:fields])
                 raise UserError(
-                    f'{path}:{number}: expected a line like {shape!r}, not '
-                    f'{line.strip()!r}'
+                    f'{path}:{number}: expected a line like {shape!r}, not {line!r}'
                 )
             yield [parts[0], *self._mapped(parts[1:], f'{path}:{number}')]
 
     def _mapped(self, numbers: list[str], where: str) -> list[str]:
-        """Check the label, the last number, and map it to the order of the classes."""
-        *others, label = numbers
+        """Check the numbers; map the last, the label, to the order of the classes."""
+        *counts, label = numbers
+        if any(int(frames) < 1 for frames in counts):
+            raise UserError(f'{where}: {counts[0]} frames; a clip has at least 1')
         classes = self.metainfo.get('classes')
         count = len(self._labels or classes or ())
         if count and not 0 <= int(label) < count:
             raise UserError(f'{where}: label {label}, but there are {count} classes')
         if self._labels is not None:
             label = str(self._labels[int(label)])
-        return [*others, label]
+        return [*counts, label]
 
 
 @DATASETS.register_module()

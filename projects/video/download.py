@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from projects.common.errors import UserError
-from projects.video.files import find_videos
+from projects.video.files import find_videos, read_lines
 from projects.video.labels import class_names, label_map, normalized
 
 FRAME_FOLDERS = ('frames', 'rawframes')
@@ -109,12 +109,8 @@ def read_rows(path: Path, fields: int, delimiter: str | None) -> Iterator[list[s
     Raises:
         UserError: a line has fewer parts.
     """
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
-        if not line.strip():
-            continue
-        parts = line.strip().rsplit(delimiter, fields - 1)
+    for number, line in read_lines(path):
+        parts = line.rsplit(delimiter, fields - 1)
         if len(parts) < fields:
-            raise UserError(
-                f'{path}:{number}: {fields} parts expected in {line.strip()!r}'
-            )
+            raise UserError(f'{path}:{number}: {fields} parts expected in {line!r}')
         yield parts

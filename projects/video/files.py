@@ -1,8 +1,8 @@
-"""Lists of videos as files: found, written whole or not at all."""
+"""Lists of videos as files: found, read, written whole or not at all."""
 
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 VIDEOS = frozenset(
@@ -22,6 +22,17 @@ def find_videos(folder: Path) -> list[Path]:
         folders.sort()
         found += [Path(root) / name for name in names if is_video(Path(name))]
     return sorted(found)
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines that are not blank, stripped, with their numbers from 1.
+
+    A byte order mark, which editors on Windows write, is no part of the first.
+    """
+    lines = path.read_text(encoding='utf-8-sig').splitlines()
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield number, line.strip()
 
 
 def write_lists(lists: Mapping[Path, Iterable[str]]) -> None:

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from projects.common.errors import UserError
+from projects.video.files import read_lines
 
 FOLDER = Path(__file__).parent / 'label_maps'
 DATASETS = ('k400', 'k600', 'sthv1', 'sthv2', 'ucf101', 'hmdb51')
@@ -45,7 +46,7 @@ def class_names(name: str) -> tuple[str, ...]:
             f'{name}: no such list of classes; known are {", ".join(DATASETS)}, each '
             f"also with '{ALPHABETICAL}', or the path of a text file"
         )
-    names = path.read_text(encoding='utf-8').splitlines()
+    names = [line for _, line in read_lines(path)]
     return tuple(sorted(names) if base != name else names)
 
 

@@ -16,6 +16,7 @@ from projects.common.errors import UserError
 from projects.common.pictures import contact_sheet
 from projects.common.task import Task, datasets, fit_to_steps, set_everywhere
 from projects.common.world.cache import demo_world
+from projects.video.files import read_lines
 from projects.video.probe import predict, scores_without_order
 from projects.video.video_folder import LAYOUT, find_lists
 
@@ -195,9 +196,9 @@ def _read_names(dataset: Any) -> list[str]:
     """Names in a dataset's list; the numbers behind them hold no delimiter."""
     frames = dataset.type == 'FrameListDataset'
     delimiter = None if frames else dataset.get('delimiter', ',')
-    lines = Path(dataset.ann_file).read_text(encoding='utf-8').splitlines()
     numbers = 2 if frames else 1
-    return [line.rsplit(delimiter, numbers)[0] for line in lines if line.strip()]
+    lines = read_lines(Path(dataset.ann_file))
+    return [line.rsplit(delimiter, numbers)[0] for _, line in lines]
 
 
 def _strip(clip: np.ndarray, title: str) -> np.ndarray:

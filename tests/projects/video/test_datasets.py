@@ -185,11 +185,26 @@ def test_bad_list_names_the_line(root, tmp_path, text, message):
         videos(root, ann_file=str(path), classes=['x', 'y', 'z'])
 
 
-def test_bad_frame_list_names_the_line(root, tmp_path):
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('up 0', r"list.txt:2: .* 'name 1 2', not 'up 0'"),
+        ('up 0 1', r'list.txt:2: 0 frames; a clip has at least 1'),
+        ('up -3 1', r'list.txt:2: -3 frames'),
+    ],
+)
+def test_bad_frame_list_names_the_line(root, tmp_path, line, message):
     path = tmp_path / 'list.txt'
-    path.write_text('up 40 0\nup 0\n')
-    with pytest.raises(UserError, match=r"list.txt:2: .* 'name 1 2', not 'up 0'"):
+    path.write_text(f'up 40 0\n{line}\n')
+    with pytest.raises(UserError, match=message):
         frames(root, ann_file=str(path))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(root, tmp_path):
+    path = tmp_path / 'list.csv'
+    path.write_text('up.mp4,0\n', encoding='utf-8-sig')
+    data = videos(root, ann_file=str(path))
+    assert data.get_data_info(0)['filename'] == str(root / 'up.mp4')
 
 
 def test_backend_is_a_setting(root):

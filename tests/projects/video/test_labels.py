@@ -84,6 +84,9 @@ def test_unknown_list_and_lost_class_get_one_line(tmp_path):
     own = tmp_path / 'own.txt'
     own.write_text('juggling\nflying\n')
     assert class_names(str(own)) == ('juggling', 'flying')
+    other = tmp_path / 'other.txt'  # as an editor on Windows leaves it
+    other.write_text('juggling\n\nflying\n \n', encoding='utf-8-sig')
+    assert class_names(str(other)) == ('juggling', 'flying')
     with pytest.raises(UserError, match=r"lacks 2 of the 2 classes .* 'juggling'"):
         label_map(str(own), 'k400')
 

@@ -28,9 +28,9 @@ def put(source, *places):
         place.write_bytes(source.read_bytes())
 
 
-def write(path, text):
+def write(path, text, encoding='utf-8'):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding)
 
 
 def lines(path):
@@ -255,6 +255,23 @@ def test_mistakes_get_one_line(tmp_path, name, files_, message):
         run(name, tmp_path)
     assert '\n' not in str(caught.value)
     assert not list(tmp_path.glob('*.csv'))
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'name', 'text'),
+    [
+        ('kinetics400', 'val.csv', f'{HEADER}marching,a,0,10,val\n'),
+        ('kinetics400', 'val.csv', 'a_000000_000010.mp4,1\n'),
+        ('sthv2', 'val.json', '[{"id": "a", "template": "Moving something up"}]'),
+    ],
+)
+def test_annotations_with_a_byte_order_mark(tmp_path, clip, dataset, name, text):
+    put(clip, tmp_path / 'a_000000_000010.mp4')
+    extract_frames(clip, tmp_path / 'frames/a', 'img_{:05}.jpg', 0)
+    write(tmp_path / 'annotations' / name, text, 'utf-8-sig')
+    report = run(dataset, tmp_path)
+    assert not report.broken
+    assert set(report.lists.values()) == {1}
 
 
 def test_a_list_without_any_files_is_left_out(mixed, monkeypatch):

@@ -141,7 +141,7 @@ def test_missing_data_is_one_clear_message(tmp_path, text, message):
 def test_names_of_frame_folders_are_found_in_their_lists(tmp_path):
     cfg = read(SOMETHING)
     (tmp_path / 'a clip').mkdir()
-    (tmp_path / 'list.txt').write_text('a clip 12 3\n')
+    (tmp_path / 'list.txt').write_text('a clip 12 3\n', encoding='utf-8-sig')
     [dataset] = datasets(cfg, 'train')
     dataset.update(
         ann_file=str(tmp_path / 'list.txt'), data_prefix={'img': str(tmp_path)}
