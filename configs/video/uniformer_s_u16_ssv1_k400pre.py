@@ -23,3 +23,4 @@ model = dict(
 train_cfg = dict(max_epochs=60)
 param_scheduler = dict(warmup=5)
 optim_wrapper = dict(optimizer=dict(lr=2e-4))
+randomness = dict(seed=0)

@@ -19,5 +19,6 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=20),
     paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0, flat_decay_mult=0),
 )
+randomness = dict(seed=6666)
 # Videos a step, each of them augmented twice, on 8 GPUs.
 auto_scale_lr = dict(enable=False, base_batch_size=32)
