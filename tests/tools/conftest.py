@@ -1,6 +1,7 @@
 """A small world and a small Mask R-CNN, shared by the tests of the tools."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,10 @@ from mmengine.visualization import Visualizer
 
 ROOT = Path(__file__).resolve().parents[2]
 DET = ROOT / 'configs/det/mask_rcnn_uniformer_s.py'
+# Images 785, 40083, 196141 and 197388 of COCO val2017 with their keypoint annotations.
+PHOTOGRAPHS = Path(
+    os.environ.get('UNIFORMER_PHOTOGRAPHS', ROOT.parent / 'shared/data/real/coco')
+)
 TINY = f"""
 _base_ = {str(DET)!r}
 model = dict(

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.conftest import DET, ROOT
+from tests.tools.conftest import DET, PHOTOGRAPHS
 
-PHOTOGRAPHS = ROOT.parent / 'shared/data/real/coco'
 OPTIONS = ('--quick', 320, '--steps', 150, '--init', 'none')
 
 

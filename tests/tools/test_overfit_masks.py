@@ -8,9 +8,8 @@ import cv2
 import pytest
 from pycocotools.coco import COCO
 
-from tests.tools.conftest import ROOT
+from tests.tools.conftest import PHOTOGRAPHS, ROOT
 
-PHOTOGRAPHS = ROOT.parent / 'shared/data/real/coco'
 FPN = ROOT / 'configs/seg/fpn_uniformer_s.py'
 OPTIONS = ('--quick', 128, '--steps', 300, '--init', 'none')
 

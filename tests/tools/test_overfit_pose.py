@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.conftest import ROOT
+from tests.tools.conftest import PHOTOGRAPHS, ROOT
 
 LEAF = ROOT / 'configs/pose/td_hm_uniformer_s_256x192.py'
-PHOTOGRAPHS = ROOT.parent / 'shared/data/real/coco'
 OPTIONS = ('--quick', 96, '--steps', 600, '--init', 'none')
 
 
