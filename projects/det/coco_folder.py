@@ -1,6 +1,5 @@
 """A folder of COCO-style data: where its annotations, images and classes are."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+from projects.common.coco_checks import read_annotations
 from projects.common.errors import UserError
 
 LAYOUT = """  {root}/annotations/instances_train2017.json   (or train.json)
@@ -44,26 +44,6 @@ class CocoSplit:
     annotations: Path
     images: Path
     classes: tuple[str, ...]
-
-
-def read_annotations(path: Path) -> dict[str, Any]:
-    """Read and check a COCO instances file.
-
-    Raises:
-        UserError: it is missing, no json, or lacks what detection needs.
-    """
-    if not path.is_file():
-        raise UserError(f'{path}: no such annotation file')
-    try:
-        content = json.loads(path.read_text())
-    except (ValueError, OSError) as error:
-        raise UserError(f'{path}: not a json file ({error})') from None
-    for key in ('images', 'annotations', 'categories'):
-        if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise UserError(f'{path}: no list "{key}"; is it a COCO instances file?')
-    if not content['images']:
-        raise UserError(f'{path}: lists no images')
-    return content
 
 
 def find_splits(
@@ -136,7 +116,7 @@ def _read_split(annotations: Path, root: Path, split: str, layout: str) -> CocoS
 
 def check_split(
     annotations: Path, images: Path, classes: tuple[str, ...] | None, where: str
-) -> None:
+) -> dict[str, Any]:
     """Check one split before training: files, images, classes.
 
     Args:
@@ -145,11 +125,14 @@ def check_split(
         classes: names the config trains; ``None`` for the dataset's own.
         where: what the message calls this split.
 
+    Returns:
+        What the json file holds.
+
     Raises:
-        UserError: in one or a few lines.
+        UserError: in one line.
     """
     content = read_annotations(annotations)
-    names = [image.get('file_name', '') for image in content['images']]
+    names = [image['file_name'] for image in content['images']]
     missing = [name for name in names if not (images / name).is_file()]
     if missing:
         raise UserError(
@@ -165,3 +148,4 @@ def check_split(
         )
     if not content['annotations']:
         raise UserError(f'{annotations}: has no annotations ({where})')
+    return content

@@ -13,6 +13,7 @@ from mmengine.dataset import BaseDataset, pseudo_collate
 from pycocotools.coco import COCO
 from torch import nn
 
+from projects.common.coco_checks import read_annotations
 from projects.common.pictures import draw_instances, side_by_side
 from projects.common.task import (
     Task,
@@ -24,7 +25,8 @@ from projects.common.task import (
     use_short_schedule,
 )
 from projects.common.world.cache import demo_world
-from projects.det.coco_folder import LAYOUT, check_split, find_splits, read_annotations
+from projects.det.checks import check_things
+from projects.det.coco_folder import LAYOUT, find_splits
 
 QUICK_SIDE = 128  # short side of a quick run's images, pixels
 QUICK_STEPS = 240
@@ -99,7 +101,9 @@ class Detection(Task):
                     )
                 images = root / dataset.get('data_prefix', {}).get('img', '')
                 classes = (dataset.get('metainfo') or {}).get('classes')
-                check_split(annotations, images, classes, split)
+                steps = transforms(dataset.get('pipeline', []))
+                masks = any(step.get('with_mask') for step in steps)
+                check_things(annotations, images, classes, masks, split)
 
     def draw(self, model: nn.Module, dataset: BaseDataset, folder: Path) -> list[Path]:
         """Predictions beside the truth for the first images of a dataset."""

@@ -1,18 +1,20 @@
 """What can be wrong with a COCO keypoints file, found before the first step."""
 
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+import math
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from projects.common.coco_checks import (
+    Entry,
+    check_annotations,
+    covers,
+    read_annotations,
+    read_json,
+)
 from projects.common.errors import UserError
-from projects.det.coco_folder import check_split, read_annotations
+from projects.det.coco_folder import check_split
 from projects.pose.skeleton import Skeleton, read_skeleton
 
-LISTED = 8  # faults named; the rest is counted
 TRUE_BOXES = (
     '--cfg-options val_dataloader.dataset.bbox_file=None '
     'test_dataloader.dataset.bbox_file=None'
@@ -54,7 +56,7 @@ def check_people(
     Raises:
         UserError: a line for each of the first faults.
     """
-    check_split(annotations, images, None, where)
+    content = check_split(annotations, images, None, where)
     skeleton, _ = find_skeleton(annotations)
     if skeleton.keypoints != keypoints:
         raise UserError(
@@ -62,13 +64,8 @@ def check_people(
             f'({_some(skeleton.keypoints)}), the config trains {len(keypoints)} '
             f'({_some(keypoints)}); --data FOLDER takes those of the file'
         )
-    content = read_annotations(annotations)
-    faults = list(_find_faults(content, len(keypoints)))
-    if faults:
-        lines = [f'{annotations}: {fault} ({where})' for fault in faults[:LISTED]]
-        if len(faults) > LISTED:
-            lines.append(f'{annotations}: and {len(faults) - LISTED} more')
-        raise UserError('\n'.join(lines))
+    find_fault = partial(_find_fault, count=len(keypoints))
+    check_annotations(content, annotations, where, find_fault)
     if not any(map(counts, content['annotations'])):
         raise UserError(f'{annotations}: not one keypoint is labelled ({where})')
 
@@ -84,35 +81,13 @@ def check_detections(boxes: Path) -> None:
             f'{boxes}: no such file of detected boxes (configs/pose/README.md says '
             f'where it comes from); to test in the true boxes, add {TRUE_BOXES}'
         )
-    try:
-        found = json.loads(boxes.read_text())
-    except ValueError as error:
-        raise UserError(f'{boxes}: not a json file ({error})') from None
+    found = read_json(boxes)
     wanted = {'image_id', 'category_id', 'bbox', 'score'}
     if not isinstance(found, list) or not found or not wanted <= set(found[0]):
         raise UserError(f'{boxes}: not a list of detections with {sorted(wanted)}')
 
 
-def _find_faults(content: Mapping[str, Any], count: int) -> Iterator[str]:
-    """Sentences on what is wrong, one for each image or annotation."""
-    images = {}
-    for image in content['images']:
-        if not {'id', 'width', 'height'} <= image.keys():
-            yield f'image {image.get("file_name")!r} has no id, width or height'
-        images[image.get('id')] = image
-    numbers = Counter(thing.get('id') for thing in content['annotations'])
-    for number, times in numbers.items():
-        if times > 1:
-            yield f'{times} annotations have the id {number}'
-    for thing in content['annotations']:
-        fault = _find_fault(thing, images, count)
-        if fault:
-            yield f'annotation {thing.get("id")} {fault}'
-
-
-def _find_fault(
-    thing: Mapping[str, Any], images: Mapping[Any, Mapping[str, Any]], count: int
-) -> str | None:
+def _find_fault(thing: Entry, image: Entry, count: int) -> str | None:
     values = thing.get('keypoints')
     if not isinstance(values, list):
         return 'has no list "keypoints"'
@@ -120,30 +95,23 @@ def _find_fault(
         return (
             f'has {len(values)} numbers in "keypoints"; {count} names make {3 * count}'
         )
-    if not all(isinstance(value, int | float) for value in values):
+    numbers = all(isinstance(value, int | float) for value in values)
+    if not numbers or not math.isfinite(sum(values)):
         return 'has keypoints that are no numbers'
     if not set(values[2::3]) <= {0, 1, 2}:
         return 'has keypoints whose third number is not 0, 1 or 2'
-    image = images.get(thing.get('image_id'))
-    if image is None:
-        return f'is of image {thing.get("image_id")}, which is not listed'
-    return _find_box_fault(thing, image) if counts(thing) else None
+    return _find_box_fault(thing['bbox'], image) if counts(thing) else None
 
 
-def _find_box_fault(thing: Mapping[str, Any], image: Mapping[str, Any]) -> str | None:
-    box = thing.get('bbox')
-    if not isinstance(box, list) or len(box) != 4:
-        return 'has no "bbox" of four numbers'
-    x, y, width, height = box
-    if width <= 0 or height <= 0:
+def _find_box_fault(box: list[float], image: Entry) -> str | None:
+    if min(box[2:]) <= 0:
         return f'has a box without area: {box}'
-    sides = image.get('width', np.inf), image.get('height', np.inf)
-    if x + width <= 0 or y + height <= 0 or x >= sides[0] or y >= sides[1]:
-        return f'has a box outside its image {image.get("file_name")!r}: {box}'
+    if not covers(box, image):
+        return f'has a box outside its image {image["file_name"]!r}: {box}'
     return None
 
 
-def counts(thing: Mapping[str, Any]) -> bool:
+def counts(thing: Entry) -> bool:
     """Whether a person is trained on: not a crowd, and some keypoint is labelled."""
     return not thing.get('iscrowd') and any(thing['keypoints'][2::3])
 

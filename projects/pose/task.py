@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mmengine.registry import DATASETS, DefaultScope
 from torch import nn
 
+from projects.common.coco_checks import read_annotations
 from projects.common.errors import UserError
 from projects.common.overlays import draw_poses
 from projects.common.pictures import side_by_side
@@ -25,7 +26,7 @@ from projects.common.task import (
     use_short_schedule,
 )
 from projects.common.world.cache import demo_world
-from projects.det.coco_folder import find_splits, read_annotations
+from projects.det.coco_folder import find_splits
 from projects.pose.checks import (
     check_detections,
     check_people,

@@ -69,9 +69,22 @@ def test_good_files_pass(world, file):
         (lambda c: first(c).update(bbox=[5, 5, 9, -1]), 'box without area'),
         (lambda c: first(c).update(bbox=[500, 5, 9, 9]), 'box outside its image'),
         (lambda c: first(c).pop('bbox'), 'no "bbox" of four numbers'),
+        (
+            lambda c: first(c).update(keypoints=[0] * 51, bbox=[]),
+            'no "bbox" of four numbers',
+        ),
+        (
+            lambda c: first(c).update(keypoints=[float('nan')] * 51),
+            'keypoints that are no numbers',
+        ),
+        (
+            lambda c: first(c).update(category_id=4),
+            'of category 4, which is not listed',
+        ),
+        (lambda c: first(c).pop('category_id'), 'annotation 100 has no "category_id"'),
         (lambda c: first(c).update(image_id=77), 'of image 77, which is not listed'),
         (lambda c: c['annotations'].append(first(c)), '2 annotations have the id 100'),
-        (lambda c: c['images'][0].pop('width'), 'no id, width or height'),
+        (lambda c: c['images'][0].pop('width'), 'has no "width" or "height"'),
         (
             lambda c: [a.update(keypoints=[0] * 51) for a in c['annotations']],
             'not one keypoint is labelled',
