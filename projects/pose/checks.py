@@ -113,7 +113,9 @@ def _find_box_fault(box: list[float], image: Entry) -> str | None:
 
 def counts(thing: Entry) -> bool:
     """Whether a person is trained on: not a crowd, and some keypoint is labelled."""
-    return not thing.get('iscrowd') and any(thing['keypoints'][2::3])
+    values = thing.get('keypoints')
+    labelled = isinstance(values, list) and any(values[2::3])
+    return labelled and not thing.get('iscrowd')
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -102,14 +102,18 @@ def test_own_keypoints_train_test_and_predict(call, config, kites, tmp_path):
     assert (run / 'out' / entry['picture']).is_file()
 
 
-def test_bad_keypoints_are_told_before_anything_is_written(call, config, kites):
+@pytest.mark.parametrize('options', [(), ('--quick', 32)])
+def test_bad_keypoints_are_told_before_anything_is_written(
+    call, config, kites, options
+):
     file = kites / 'train.json'
     content = json.loads(file.read_text())
     content['annotations'][1]['bbox'] = [4, 4, 0, 9]
     content['annotations'][3].pop('keypoints')
     file.write_text(json.dumps(content))
     run = kites.parent / 'run'
-    code, _, err = call('train', config, '--data', kites, '--work-dir', run)
+    arguments = ('--data', kites, '--work-dir', run, *options)
+    code, _, err = call('train', config, *arguments)
     assert code == 2
     first, second = err[err.index('error:') :].strip().splitlines()
     assert first.startswith(f'error: {file}: annotation 1 has a box without area')
