@@ -8,6 +8,7 @@ from projects.common.coco_checks import (
     Entry,
     check_annotations,
     covers,
+    is_number,
     read_annotations,
     read_json,
 )
@@ -100,6 +101,8 @@ def _find_fault(thing: Entry, image: Entry, count: int) -> str | None:
         return 'has keypoints that are no numbers'
     if not set(values[2::3]) <= {0, 1, 2}:
         return 'has keypoints whose third number is not 0, 1 or 2'
+    if not is_number(thing.get('area') or 0):
+        return f'has the area {thing["area"]!r}, which is no number'
     return _find_box_fault(thing['bbox'], image) if counts(thing) else None
 
 
@@ -116,6 +119,12 @@ def counts(thing: Entry) -> bool:
     values = thing.get('keypoints')
     labelled = isinstance(values, list) and any(values[2::3])
     return labelled and not thing.get('iscrowd')
+
+
+def has_area(thing: Entry) -> bool:
+    """Whether an area to measure errors by is given; of who is not counted, any."""
+    area = thing.get('area')
+    return is_number(area) and (area > 0 or not counts(thing))
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -32,6 +32,7 @@ from projects.pose.checks import (
     check_people,
     counts,
     find_skeleton,
+    has_area,
 )
 
 LAYOUT = """  {root}/annotations/person_keypoints_train2017.json   (or train.json)
@@ -95,10 +96,10 @@ class Pose(Task):
         for name in ('val_evaluator', 'test_evaluator'):
             set_everywhere(cfg.get(name), 'ann_file', str(val.annotations))
         people = read_annotations(val.annotations)['annotations']
-        if not all('area' in person for person in people):
+        if not all(map(has_area, people)):
             print_log(
-                f'{val.annotations}: without areas; 0.53 of each box counts as the '
-                'area in OKS',
+                f'{val.annotations}: not all have an area; 0.53 of each box counts as '
+                'the area in OKS',
                 logger='current',
             )
             for name in ('val_evaluator', 'test_evaluator'):

@@ -67,7 +67,7 @@ def test_own_keypoints_train_test_and_predict(call, config, kites, tmp_path):
         'a mirror image exchanges WingLeft and WingRight',
         'no sigmas: 0.05 are used',
         'no skeleton',
-        'without areas',
+        'not all have an area',
         'no half-body',
     ):
         assert words in said

@@ -61,7 +61,6 @@ def test_scope_finds_the_task():
 def test_a_folder_brings_its_skeleton_to_data_head_and_readers(world, caplog):
     for name in (TRAIN, VAL):
         edit(world / name, keep_five)
-    edit(world / VAL, lambda c: [thing.pop('area') for thing in c['annotations']])
     cfg = config()
     TASK.use_folder(cfg, world)
     assert cfg.model.head.out_channels == 5
@@ -74,11 +73,36 @@ def test_a_folder_brings_its_skeleton_to_data_head_and_readers(world, caplog):
         assert dataset.metainfo['CLASSES'] == ('person',)
     for name in ('val_evaluator', 'test_evaluator'):
         assert cfg[name].ann_file == str(world / VAL)
-        assert cfg[name].use_area is False
     TASK.check_data(cfg, ('train', 'val', 'test'))
     reread = Config.fromstring(cfg.pretty_text, '.py')  # as a run writes it
     dataset = DATASETS.build({**datasets(reread, 'val')[0], 'pipeline': []})
     assert dataset.metainfo['flip_pairs'] == [(2, 1), (1, 2), (4, 3), (3, 4)]
+
+
+@pytest.mark.parametrize(
+    ('change', 'used'),
+    [
+        ({}, True),
+        ({'area': 0, 'iscrowd': 1}, True),  # not measured
+        ({'area': 0}, False),
+        ({'area': None}, False),
+        ({'area': None, 'iscrowd': 1}, False),  # compared all the same
+    ],
+)
+def test_areas_of_all_people_or_of_none_are_used(world, change, used):
+    edit(world / VAL, lambda c: c['annotations'][0].update(change))
+    cfg = config()
+    TASK.use_folder(cfg, world)
+    for name in ('val_evaluator', 'test_evaluator'):
+        assert cfg[name].get('use_area', True) is used
+    TASK.check_data(cfg, ('val',))
+
+
+def test_a_file_without_areas_uses_none(world):
+    edit(world / VAL, lambda c: [thing.pop('area') for thing in c['annotations']])
+    cfg = config()
+    TASK.use_folder(cfg, world)
+    assert cfg.val_evaluator.use_area is False
 
 
 def test_a_folder_with_one_file_is_trained_and_tested_on_itself(world):
