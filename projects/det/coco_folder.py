@@ -21,6 +21,7 @@ ANNOTATIONS = (
     '{split}.json',
     '{split}/_annotations.coco.json',
 )
+SPLITS = {'train': ('train',), 'val': ('val', 'valid')}
 IMAGES = (
     '{split}2017',
     '{split}',
@@ -96,14 +97,16 @@ def find_splits(
 
 
 def _annotations(root: Path, split: str, names: Sequence[str]) -> Path | None:
-    files = [root / name.format(split=split) for name in names]
+    words = SPLITS[split]
+    files = [root / name.format(split=word) for word in words for name in names]
     return next((path for path in files if path.is_file()), None)
 
 
 def _read_split(annotations: Path, root: Path, split: str, layout: str) -> CocoSplit:
     content = read_annotations(annotations)
     name = content['images'][0]['file_name']
-    folders = [root / part.format(split=split) for part in IMAGES]
+    folders = [root / p.format(split=word) for word in SPLITS[split] for p in IMAGES]
+    folders = list(dict.fromkeys(folders))
     images = next((folder for folder in folders if (folder / name).is_file()), None)
     if images is None:
         raise UserError(

@@ -25,15 +25,23 @@ TRUE_BOXES = (
 def find_skeleton(annotations: Path) -> tuple[Skeleton, tuple[str, ...]]:
     """Read the skeleton of a keypoints file, as ``read_skeleton`` does.
 
+    Categories without keypoints are left out where no annotation is of them.
+
     Raises:
         UserError: the file is no keypoints file, or has several skeletons.
     """
-    categories = read_annotations(annotations)['categories']
-    if not categories:
+    content = read_annotations(annotations)
+    if not content['categories']:
         raise UserError(f'{annotations}: lists no categories')
+    used = [thing.get('category_id') for thing in content['annotations']]
+    categories = [
+        category
+        for category in content['categories']
+        if category.get('keypoints') or category['id'] in used
+    ]
     found = [
-        read_skeleton(item, f'{annotations}: category {item.get("name")!r}')
-        for item in categories
+        read_skeleton(category, f'{annotations}: category {category["name"]!r}')
+        for category in categories or content['categories']
     ]
     if any(skeleton != found[0][0] for skeleton, _ in found):
         raise UserError(

@@ -37,5 +37,7 @@ class KeypointDataset(BaseCocoStyleDataset):
         with redirect_stdout(StringIO()):  # xtcocotools prints
             people = super().load_data_list()
         categories = self._metainfo.get('CLASSES', [])
-        self._metainfo['CLASSES'] = tuple(item['name'] for item in categories)
+        self._metainfo['CLASSES'] = tuple(
+            item['name'] for item in categories if item.get('keypoints')
+        )
         return people

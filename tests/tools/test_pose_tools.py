@@ -31,7 +31,10 @@ def config(tmp_path_factory):
 
 @pytest.fixture
 def kites(tmp_path):
-    """Kites: four keypoints, no area, no num_keypoints, no flip pairs, no sigmas."""
+    """Kites: four keypoints, no area, no num_keypoints, no flip pairs, no sigmas.
+
+    Beside them a category that nothing is of, as Roboflow writes it.
+    """
     folder = tmp_path / 'kites'
     rng = np.random.default_rng(0)
     for split, count in (('train', 6), ('val', 3)):
@@ -51,7 +54,9 @@ def kites(tmp_path):
             thing = {'id': number, 'image_id': number, 'category_id': 1}
             things.append({**thing, 'bbox': box, 'keypoints': values})
         kite = {'id': 1, 'name': 'kite', 'keypoints': KITE}
-        content = {'images': images, 'annotations': things, 'categories': [kite]}
+        nothing = {'id': 0, 'name': 'things', 'supercategory': 'none'}
+        categories = [nothing, kite]
+        content = {'images': images, 'annotations': things, 'categories': categories}
         (folder / f'{split}.json').write_text(json.dumps(content))
     return folder
 

@@ -9,6 +9,7 @@ from projects.common.errors import UserError
 from projects.common.world.figure import KEYPOINTS
 from projects.common.world.people import write_people
 from projects.pose.checks import check_detections, check_people, find_skeleton
+from projects.pose.datasets import KeypointDataset
 
 
 @pytest.fixture(scope='module')
@@ -78,6 +79,10 @@ def test_good_files_pass(world, file):
             'keypoints that are no numbers',
         ),
         (
+            lambda c: first(c).update(area='9'),
+            "has the area '9', which is no number",
+        ),
+        (
             lambda c: first(c).update(category_id=4),
             'of category 4, which is not listed',
         ),
@@ -137,6 +142,22 @@ def test_categories_of_one_skeleton_are_one_skeleton(file):
         lambda c: c['categories'].append({**c['categories'][0], 'id': 2, 'name': 'x'}),
     )
     assert find_skeleton(file)[0].keypoints == KEYPOINTS
+
+
+DUMMY = {'id': 0, 'name': 'things', 'supercategory': 'none'}  # as Roboflow writes it
+
+
+def test_a_category_without_keypoints_that_nobody_is_of_is_left_out(world, file):
+    edit(file, lambda c: c['categories'].insert(0, DUMMY))
+    assert find_skeleton(file)[0].keypoints == KEYPOINTS
+    check(world, file)
+    dataset = KeypointDataset(
+        ann_file=str(file), data_prefix={'img': str(world / 'train2017')}
+    )
+    assert dataset.metainfo['CLASSES'] == ('person',)
+    edit(file, lambda c: first(c).update(category_id=0))
+    with pytest.raises(UserError, match=r"category 'things': no .keypoints."):
+        find_skeleton(file)
 
 
 def test_detected_boxes_are_looked_at(tmp_path):
