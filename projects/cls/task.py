@@ -24,7 +24,7 @@ from projects.cls.token_folder import (
     use_label_maps,
 )
 from projects.common.errors import UserError
-from projects.common.pictures import contact_sheet
+from projects.common.pictures import contact_sheet, write_png
 from projects.common.task import (
     Task,
     datasets,
@@ -154,8 +154,8 @@ class Classification(Task):
             )
             pictures.append(cv2.imread(sample.img_path))
         file = folder / 'predictions.png'
-        cv2.imwrite(
-            str(file),
+        write_png(
+            file,
             contact_sheet(
                 pictures, columns=4, cell=(300, 300), titles=_shorten(titles)
             ),

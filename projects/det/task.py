@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from torch import nn
 
 from projects.common.coco_checks import read_annotations
-from projects.common.pictures import draw_instances, side_by_side
+from projects.common.pictures import draw_instances, side_by_side, write_png
 from projects.common.task import (
     Task,
     datasets,
@@ -139,7 +139,7 @@ class Detection(Task):
                 np.array([truth.annToMask(thing) for thing in objects], bool),
             )
             files.append(folder / f'{Path(sample.img_path).stem}.png')
-            cv2.imwrite(str(files[-1]), side_by_side(image, prediction, real))
+            write_png(files[-1], side_by_side(image, prediction, real))
         return files
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from projects.common.coco_checks import read_annotations
 from projects.common.errors import UserError
 from projects.common.overlays import draw_poses
-from projects.common.pictures import side_by_side
+from projects.common.pictures import side_by_side, write_png
 from projects.common.task import (
     Task,
     datasets,
@@ -181,7 +181,7 @@ class Pose(Task):
                 for part in ((points, scores), (real[..., :2], real[..., 2]))
             )
             files.append(folder / f'{Path(path).stem}.png')
-            cv2.imwrite(str(files[-1]), side_by_side(image, *overlays))
+            write_png(files[-1], side_by_side(image, *overlays))
         return files
 
 

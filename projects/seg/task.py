@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from projects.common.errors import UserError
 from projects.common.overlays import draw_segments
-from projects.common.pictures import class_color, side_by_side
+from projects.common.pictures import class_color, side_by_side, write_png
 from projects.common.task import Task, datasets, no_data, set_everywhere, transforms
 from projects.common.world.cache import demo_world
 from projects.seg.checks import check_classes, check_masks
@@ -141,7 +141,7 @@ class Segmentation(Task):
                 draw_segments(image, part.numpy(), shown) for part in (labels, truth)
             )
             files.append(folder / f'{Path(sample.img_path).stem}.png')
-            cv2.imwrite(str(files[-1]), side_by_side(image, *overlays))
+            write_png(files[-1], side_by_side(image, *overlays))
         intersect, union = (sum(parts) for parts in list(zip(*areas, strict=True))[:2])
         title = f'{counted} of {len(dataset)} validation images'
         file = folder / 'class_iou.png'

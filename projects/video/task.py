@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from projects.common.errors import UserError
-from projects.common.pictures import contact_sheet
+from projects.common.pictures import contact_sheet, write_png
 from projects.common.task import Task, datasets, fit_to_steps, set_everywhere
 from projects.common.world.cache import demo_world
 from projects.video.files import read_lines
@@ -137,7 +137,7 @@ class VideoRecognition(Task):
             verdict = 'correct' if guess == truth else f'wrong: it is {names[truth]}'
             title = f'{names[guess]} ({verdict})'
             files.append(folder / f'{index:06d}.png')
-            cv2.imwrite(str(files[-1]), _strip(clip, title))
+            write_png(files[-1], _strip(clip, title))
         return files
 
     def probe(self, model: nn.Module, dataset: BaseDataset) -> dict[str, float]:
