@@ -4,12 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import mmpose
 from mmengine.config import Config
 
+from projects.common.coco_checks import is_number
 from projects.common.errors import UserError
 
 COCO_META = Path(mmpose.__file__).parent / '.mim/configs/_base_/datasets/coco.py'
@@ -100,11 +102,12 @@ def mirror_pairs(names: Sequence[str]) -> tuple[Pair, ...]:
         ((1, 2), (3, 4))
     """
     words = [_words(name) for name in names]
-    places = {word: i for i, word in enumerate(words)}
+    # Names that read alike, such as x+ and x-, have no mirror image that can be told.
+    places = {word: i for i, word in enumerate(words) if words.count(word) == 1}
     pairs = []
     for i, word in enumerate(words):
         other = tuple(_mirrored(part) for part in word)
-        if other != word and places.get(other, -1) > i:
+        if other != word and word in places and places.get(other, -1) > i:
             pairs.append((i, places[other]))
     return tuple(pairs)
 
@@ -114,8 +117,9 @@ def read_skeleton(
 ) -> tuple[Skeleton, tuple[str, ...]]:
     """Read a COCO category.
 
-    Beside COCO's ``keypoints`` and ``skeleton`` (pairs counted from 1) it may have
-    ``flip_pairs`` (pairs of names, or counted from 1) and ``sigmas``.
+    Beside COCO's ``keypoints`` and ``skeleton`` it may have ``flip_pairs`` and
+    ``sigmas``. Both lists hold pairs of names or of numbers, which count from 1 or,
+    where they or the names tell so, from 0.
 
     Args:
         category: an entry of ``categories``.
@@ -140,26 +144,30 @@ def read_skeleton(
     coco = coco_skeleton() if names == coco_skeleton().keypoints else None
     notes: list[str] = []
     if category.get('skeleton'):
-        links = _read_pairs(category['skeleton'], names, f'{where}: skeleton', notes)
+        links = _read_pairs(category, 'skeleton', names, where, notes)
     else:
         links = coco.links if coco else ()
         notes.append(
             "no skeleton: COCO's is drawn" if coco else 'no skeleton: points are drawn'
         )
-    if category.get('flip_pairs') is not None:
-        pairs = _read_pairs(category['flip_pairs'], names, f'{where}: flip_pairs', [])
+    given = category.get('flip_pairs') is not None
+    if given:
+        pairs = _read_pairs(category, 'flip_pairs', names, where, notes)
+        ends = [end for pair in pairs for end in pair]
+        double = next((names[end] for end in ends if ends.count(end) > 1), None)
+        if double is not None:
+            raise UserError(f'{where}: flip_pairs use keypoint {double!r} twice')
     else:
         pairs = mirror_pairs(names)
-        shown = ', '.join(f'{names[a]} and {names[b]}' for a, b in pairs)
-        notes.append(
-            'no flip_pairs: by their names, a mirror image exchanges '
-            + (shown or 'nothing')
-        )
+    shown = ', '.join(f'{names[a]} and {names[b]}' for a, b in pairs) or 'nothing'
+    guess = '' if given else 'no flip_pairs: by their names, '
+    notes.append(f'{guess}a mirror image exchanges {shown}')
     sigmas = category.get('sigmas')
     if sigmas is None:
         sigmas = coco.sigmas if coco else (SIGMA,) * len(names)
         notes.append(f'no sigmas: {"those of COCO" if coco else SIGMA} are used')
-    if len(sigmas) != len(names) or not all(sigma > 0 for sigma in sigmas):
+    numbers = isinstance(sigmas, Sequence) and all(map(is_number, sigmas))
+    if not numbers or len(sigmas) != len(names) or min(sigmas) <= 0:
         raise UserError(
             f'{where}: sigmas must be {len(names)} positive numbers, one a keypoint'
         )
@@ -169,27 +177,82 @@ def read_skeleton(
 
 
 def _read_pairs(
-    pairs: Any, names: tuple[str, ...], where: str, notes: list[str]
+    category: Mapping[str, Any],
+    key: str,
+    names: tuple[str, ...],
+    where: str,
+    notes: list[str],
 ) -> tuple[Pair, ...]:
-    """Pairs of names, or of numbers from 1 (from 0 where a 0 occurs)."""
-    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-        raise UserError(f'{where} must be a list of pairs')
-    ends = [end for pair in pairs for end in pair]
-    first = 1
-    if 0 in ends:
-        first = 0
-        notes.append('the skeleton counts keypoints from 0')
+    """Pairs of names or of numbers, counted from 0."""
+    ends = _ends(category, key)
+    if ends is None:
+        raise UserError(f'{where}: {key} must be a list of pairs')
+    first = _first_number(category, key, names)
+    if first == 0:
+        notes.append(f'{key} counts keypoints from 0')
+    places = []
     for end in ends:
-        known = end in names if isinstance(end, str) else 0 <= end - first < len(names)
-        if not known:
-            raise UserError(f'{where} names keypoint {end!r}; there are {len(names)}')
-    places = [names.index(end) if isinstance(end, str) else end - first for end in ends]
+        place = names.index(end) if end in names else -1
+        if type(end) is int:
+            place = end - first
+        if not 0 <= place < len(names):
+            raise UserError(
+                f'{where}: {key} names keypoint {end!r}; there are {len(names)}'
+            )
+        places.append(place)
     return tuple(zip(places[::2], places[1::2], strict=True))
 
 
+def _ends(category: Mapping[str, Any], key: str) -> list[Any] | None:
+    """Both ends of each pair in turn; ``None`` for what is no list of pairs."""
+    pairs = category.get(key) or []
+    if not isinstance(pairs, list):
+        return None
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        return None
+    return [end for pair in pairs for end in pair]
+
+
+def _first_number(category: Mapping[str, Any], key: str, names: Sequence[str]) -> int:
+    """The number, 0 or 1, that pairs call the first keypoint by.
+
+    Flip pairs that are mirror images by their names from one of them alone count from
+    it. Else a 0, or a number of as many as there are keypoints, tells: in these pairs,
+    or in those of the other list.
+    """
+    own = _ends(category, key) or []
+    if key == 'flip_pairs' and own and all(type(end) is int for end in own):
+        mirrored = {frozenset(pair) for pair in mirror_pairs(names)}
+        pairs = list(zip(own[::2], own[1::2], strict=True))
+        fitting = [
+            first
+            for first in (0, 1)
+            if {frozenset((a - first, b - first)) for a, b in pairs} <= mirrored
+        ]
+        if len(fitting) == 1:
+            return fitting[0]
+    other = 'skeleton' if key == 'flip_pairs' else 'flip_pairs'
+    for ends in (own, _ends(category, other) or []):
+        if 0 in ends:
+            return 0
+        if len(names) in ends:
+            return 1
+    return 1
+
+
 def _words(name: str) -> tuple[str, ...]:
-    parts = re.findall(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+', name)
-    return tuple(part.lower() for part in parts)
+    """Lower-case words and numbers of a name, split where the case changes."""
+    words = []
+    for run in re.findall(r'[^\W\d_]+|\d+', name):
+        starts = [
+            i
+            for i in range(1, len(run))
+            # ear|Left and L|Eye
+            if run[i].isupper()
+            and (not run[i - 1].isupper() or run[i + 1 : i + 2].islower())
+        ]
+        words += [run[a:b] for a, b in pairwise([0, *starts, len(run)])]
+    return tuple(word.lower() for word in words)
 
 
 def _mirrored(word: str) -> str:

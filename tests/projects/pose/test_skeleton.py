@@ -58,6 +58,22 @@ def test_names_that_merely_look_alike_are_no_pairs():
     assert mirror_pairs(['l_eye', 'l_ear', 'left_paw', 'tail', 'lr', 'rl']) == ()
 
 
+@pytest.mark.parametrize(
+    ('names', 'pairs'),
+    [
+        (['left_œil', 'right_œil', 'left_été', 'right_été'], ((0, 1), (2, 3))),
+        (['眼_left', '耳_left', '眼_right', '耳_right'], ((0, 2), (1, 3))),
+        (['ÉcoleL', 'ÉcoleR'], ((0, 1),)),
+        # Two that read alike: which of them is the mirror image is not told.
+        (['left_eye', 'right_eye', 'Left-Eye'], ()),
+        (['left x+', 'left x-', 'right x+', 'right x-'], ()),
+        (['lshoulder', 'rshoulder'], ()),  # as could be any l and r
+    ],
+)
+def test_names_of_any_script_are_told_apart(names, pairs):
+    assert mirror_pairs(names) == pairs
+
+
 def test_a_full_category_is_taken_as_it_says():
     full = {**FISH, 'flip_pairs': [['left_eye', 'right_eye']], 'sigmas': [0.1] * 4}
     skeleton, notes = read_skeleton(full, 'fish.json')
@@ -67,7 +83,7 @@ def test_a_full_category_is_taken_as_it_says():
         flip_pairs=((1, 2),),
         sigmas=(0.1,) * 4,
     )
-    assert notes == ()
+    assert notes == ('a mirror image exchanges left_eye and right_eye',)
     numbered = {**full, 'flip_pairs': [[2, 3]]}
     assert read_skeleton(numbered, 'fish.json')[0] == skeleton
 
@@ -99,6 +115,44 @@ def test_links_that_count_from_zero_are_noticed():
     assert any('from 0' in note for note in notes)
 
 
+EYES = ((1, 2),)
+
+
+@pytest.mark.parametrize(
+    ('flips', 'links', 'read_flips', 'read_links'),
+    [
+        ([[2, 3]], [[1, 4]], EYES, ((0, 3),)),
+        # Names tell that flip_pairs count from 0, the 4th of 4 that links do not.
+        ([[1, 2]], [[1, 4]], EYES, ((0, 3),)),
+        ([[1, 2]], [[1, 2], [0, 3]], EYES, ((1, 2), (0, 3))),
+        ([[2, 3]], [[1, 2], [0, 3]], EYES, ((1, 2), (0, 3))),
+        # Where names do not tell, the 0 of the other list does.
+        ([[2, 3]], [[1, 2]], EYES, ((0, 1),)),
+        ([[1, 3]], [[0, 1]], ((1, 3),), ((0, 1),)),
+        ([[0, 3]], [[1, 2]], ((0, 3),), ((1, 2),)),
+        ([[1, 3]], [[1, 4]], ((0, 2),), ((0, 3),)),
+        ([[1, 3]], [], ((0, 2),), ()),
+    ],
+)
+def test_pairs_count_from_0_or_1(flips, links, read_flips, read_links):
+    fish = {**FISH, 'flip_pairs': flips, 'skeleton': links}
+    skeleton, _ = read_skeleton(fish, 'fish.json')
+    assert skeleton.flip_pairs == read_flips
+    assert skeleton.links == read_links
+
+
+def test_flip_pairs_of_coco_that_count_from_0_are_noticed_and_named():
+    pairs = [[i, i + 1] for i in range(1, 17, 2)]
+    person = {'keypoints': list(KEYPOINTS), 'flip_pairs': pairs}
+    person['skeleton'] = [list(link) for link in SKELETON]  # from 1, as COCO's
+    skeleton, notes = read_skeleton(person, 'x.json')
+    assert skeleton.flip_pairs == coco_skeleton().flip_pairs
+    wanted = {frozenset((a - 1, b - 1)) for a, b in SKELETON}
+    assert {frozenset(link) for link in skeleton.links} == wanted
+    assert 'flip_pairs counts keypoints from 0' in notes
+    assert any('exchanges left_eye and right_eye, left_ear and r' in n for n in notes)
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -108,6 +162,12 @@ def test_links_that_count_from_zero_are_noticed():
         ({'skeleton': [[1, 5]]}, 'skeleton names keypoint 5; there are 4'),
         ({'skeleton': [[1, 2, 3]]}, 'skeleton must be a list of pairs'),
         ({'flip_pairs': [['eye', 'tail']]}, "flip_pairs names keypoint 'eye'"),
+        ({'flip_pairs': 3}, 'flip_pairs must be a list of pairs'),
+        ({'flip_pairs': [[2, None]]}, 'flip_pairs names keypoint None'),
+        ({'flip_pairs': [[2, 3], [3, 4]]}, "flip_pairs use keypoint 'right_eye' twice"),
+        ({'flip_pairs': [[2, 2]]}, "flip_pairs use keypoint 'left_eye' twice"),
+        ({'sigmas': 0.1}, 'sigmas must be 4 positive numbers'),
+        ({'sigmas': ['0.1'] * 4}, 'sigmas must be 4 positive numbers'),
         ({'sigmas': [0.1, 0.1]}, 'sigmas must be 4 positive numbers'),
         ({'sigmas': [0.1, 0.1, 0, 0.1]}, 'sigmas must be 4 positive numbers'),
     ],
