@@ -39,7 +39,7 @@ class CocoSplit:
     Attributes:
         annotations: the json file.
         images: folder that the file names in it are relative to.
-        classes: category names in the order of their ids.
+        classes: category names in the order of the file.
     """
 
     annotations: Path
@@ -91,7 +91,8 @@ def find_splits(
     val = _read_split(val_file, root, 'val', layout)
     if train.classes != val.classes:
         raise UserError(
-            f'{val.annotations}: its classes differ from those of {train.annotations}'
+            f'{val.annotations}: its classes, or their order, differ from those of '
+            f'{train.annotations}'
         )
     return train, val
 
@@ -113,8 +114,10 @@ def _read_split(annotations: Path, root: Path, split: str, layout: str) -> CocoS
             f'{annotations}: its first image, {name}, is in none of '
             f'{", ".join(map(str, folders))}; expected\n{layout.format(root=root)}'
         )
-    ordered = sorted(content['categories'], key=lambda category: category['id'])
-    return CocoSplit(annotations, images, tuple(c['name'] for c in ordered))
+    # In the order of the file: so mmdet gives labels, whatever the ids.
+    return CocoSplit(
+        annotations, images, tuple(c['name'] for c in content['categories'])
+    )
 
 
 def check_split(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import uniformer_backbones  # noqa: F401 - makes the OpenMMLab wheels importable
 from projects.common.errors import UserError
 from projects.det.coco_folder import find_splits
 
@@ -37,6 +38,21 @@ def test_usual_layouts_are_found(tmp_path, file, image, val):
         assert part.annotations == tmp_path / file.format(split)
         assert part.images == (tmp_path / image.format(split, split)).parent
         assert part.classes == ('cat', 'dog')
+
+
+def test_classes_are_named_as_mmdet_labels_them(tmp_path):
+    for split in ('train', 'val'):
+        write(tmp_path / f'{split}.json', tmp_path / 'images/a.jpg', CATEGORIES[::-1])
+    from mmdet.datasets import CocoDataset
+
+    part, _ = find_splits(tmp_path)
+    classes = {'classes': part.classes}
+    dataset = CocoDataset(
+        str(part.annotations), metainfo=classes, data_prefix={'img': ''}
+    )
+    names = {category['id']: category['name'] for category in CATEGORIES}
+    for number, label in dataset.cat2label.items():
+        assert part.classes[label] == names[number]
 
 
 def test_a_category_without_a_name_is_one_line(tmp_path):
