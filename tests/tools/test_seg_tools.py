@@ -133,6 +133,18 @@ def test_a_wrong_mask_is_one_line_before_anything_is_written(
 
 
 @pytest.mark.slow
+def test_a_wrong_label_that_was_not_read_before_is_one_line_while_training(
+    call, config, masks, tmp_path, monkeypatch
+):
+    monkeypatch.setattr('projects.seg.checks.READ_MASKS', 1)
+    for file in sorted((masks / 'annotations/training').iterdir())[1:]:
+        cv2.imwrite(str(file), np.full((64, 64), 77, np.uint8))
+    short = ('--data', masks, '--quick', 32, '--steps', 3)
+    result = call('train', config, *short, '--work-dir', tmp_path / 'run')
+    check(result, masks, 'holds label 77, but labels go from 0 to 8')
+
+
+@pytest.mark.slow
 def test_a_layout_of_the_same_weights_is_tested_without_training(call, masks, tmp_path):
     """``_h32`` over the checkpoint of the global config."""
     paths = {}
