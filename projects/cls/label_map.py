@@ -17,7 +17,7 @@ from numpy import ndarray
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from projects.common.errors import UserError
+from projects.common.errors import LoadingError
 from uniformer_backbones.compat.archive import check_archive
 
 TOP = 5
@@ -28,16 +28,8 @@ HALF_INTEGERS = 2048
 View = tuple[float, float, float, float]
 
 
-class LabelMapError(UserError):
-    """A label map is missing or not as described; the message names the file.
-
-    A data loader raises a worker's error anew with the worker's traceback as its text;
-    of that the last line, the message, is kept.
-    """
-
-    def __init__(self, text: str) -> None:
-        line = text.strip().rsplit('\n', 1)[-1]
-        super().__init__(line.rsplit(f'{type(self).__name__}: ', 1)[-1])
+class LabelMapError(LoadingError):
+    """A label map is missing or not as described; the message names the file."""
 
 
 def label_map_path(root: str | Path, image: str | Path) -> Path:

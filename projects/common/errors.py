@@ -27,6 +27,18 @@ class UserError(ValueError):
     """What the user can mend; the message names the file or setting, and the fix."""
 
 
+class LoadingError(UserError):
+    """A mistake that a data loader's worker may find, in the middle of a run.
+
+    A data loader raises a worker's error anew with the worker's traceback as its text;
+    of that the last line, the message, is kept.
+    """
+
+    def __init__(self, text: str) -> None:
+        line = text.strip().rsplit('\n', 1)[-1]
+        super().__init__(line.rsplit(f'{type(self).__name__}: ', 1)[-1])
+
+
 @contextmanager
 def report_errors(
     debug: bool,

@@ -12,21 +12,13 @@ from mmseg.registry import TRANSFORMS
 from numpy import ndarray
 from PIL import Image
 
-from projects.common.errors import UserError
+from projects.common.errors import LoadingError
 
 IGNORED = 255
 
 
-class MaskError(UserError):
-    """A mask cannot be trained on, which may be found in the middle of a run.
-
-    A data loader raises a worker's error anew with the worker's traceback as its text;
-    of that the last line, the message, is kept.
-    """
-
-    def __init__(self, text: str) -> None:
-        line = text.strip().rsplit('\n', 1)[-1]
-        super().__init__(line.rsplit(f'{type(self).__name__}: ', 1)[-1])
+class MaskError(LoadingError):
+    """A mask cannot be trained on, which may be found in the middle of a run."""
 
 
 class LoadMask(LoadAnnotations):

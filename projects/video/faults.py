@@ -14,7 +14,7 @@ from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from projects.common.errors import UserError
+from projects.common.errors import LoadingError
 
 KINDS = {
     'missing': 'no such file or frame',
@@ -45,16 +45,8 @@ class VideoFault(Exception):  # noqa: N818 - a fault of the file, not of the pro
         return f'{self.path}: {self.kind} ({self.what or KINDS.get(self.kind, "")})'
 
 
-class FaultLimitError(UserError):
-    """The run stops because of the files that it could not read.
-
-    A data loader raises a worker's error anew with the worker's traceback as its text;
-    of that the last line, the message, is kept.
-    """
-
-    def __init__(self, text: str) -> None:
-        line = text.strip().rsplit('\n', 1)[-1]
-        super().__init__(line.rsplit(f'{type(self).__name__}: ', 1)[-1])
+class FaultLimitError(LoadingError):
+    """The run stops because of the files that it could not read."""
 
 
 @HOOKS.register_module()
