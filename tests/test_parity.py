@@ -54,6 +54,7 @@ def run_main(capsys, *arguments):
     return code, lines, err.splitlines()
 
 
+@pytest.mark.slow
 def test_command_prints_one_line_a_file_and_nothing_else():
     files = [FOLDER / f'{name}.json' for name in (QUICK, 'inflate_small_2d_to_3d')]
     command = [sys.executable, '-m', 'tests.parity', *map(str, files)]
