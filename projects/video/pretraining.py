@@ -24,7 +24,7 @@ MARGIN = 9 / 8  # short side of a frame, in sides of the crop
 
 @dataclass(frozen=True)
 class Study:
-    """Sizes of the study; the defaults are meant for 20 minutes on two cores.
+    """Sizes of the study; the defaults take 53 minutes on one core.
 
     Args:
         arch: of all models, a name of ``list_archs()``.
