@@ -1,6 +1,7 @@
 """Checkpoints: ours load and resume, hostile or broken ones get one clear line."""
 
 import struct
+from pickle import UnpicklingError
 
 import numpy as np
 import pytest
@@ -80,6 +81,21 @@ def test_training_script_arguments_are_data(tmp_path):
     content = {'model': {'w': torch.ones(1)}, 'args': Namespace(lr=0.1, device=None)}
     path = save(tmp_path / 'deit.pth', content)
     assert compat.read_checkpoint(path)['args'] == Namespace(lr=0.1, device=None)
+
+
+def test_types_that_another_library_took_away_are_read(tmp_path):
+    """As ``safe_globals`` does on exit, which timm wraps its own loading in."""
+    from argparse import Namespace
+
+    path = save(tmp_path / 'deit.pth', {'model': {}, 'args': Namespace(lr=0.1)})
+    allowed = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    try:
+        with pytest.raises(UnpicklingError, match='Namespace'):
+            torch.load(path, weights_only=True)
+        assert compat.read_checkpoint(path)['args'] == Namespace(lr=0.1)
+    finally:
+        torch.serialization.add_safe_globals(allowed)
 
 
 def test_legacy_format_is_read(tmp_path):

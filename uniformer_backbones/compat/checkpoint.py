@@ -57,6 +57,7 @@ def read_checkpoint(
     if path.suffix == '.safetensors':
         return _read_safetensors(path, map_location)
     check_archive(path)
+    _allow_stored_types()
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # a damaged file can fail in any way
@@ -96,7 +97,7 @@ def install_checkpoint_loader() -> None:
     loaders stay and are wrapped: they end in ``torch.hub``, which unpickles without
     any restriction unless told otherwise.
     """
-    torch.serialization.add_safe_globals(list(STORED_TYPES))
+    _allow_stored_types()
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
     # There is no public list of the schemes.
     for prefix, loader in list(CheckpointLoader._schemes.items()):
@@ -110,11 +111,20 @@ def load_from_local(filename: str, map_location: MapLocation = None) -> dict[str
     return read_checkpoint(filename, map_location)
 
 
+def _allow_stored_types() -> None:
+    """Before every reading: ``safe_globals`` of others removes on exit what was here.
+
+    timm's loader takes ``Namespace`` away like that.
+    """
+    torch.serialization.add_safe_globals(list(STORED_TYPES))
+
+
 def _as_data_only(loader: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap one of mmengine's remote loaders, keeping its name ``load_from_...``."""
 
     @functools.wraps(loader)
     def load(filename: str, map_location: MapLocation = None, **kwargs: Any) -> Any:
+        _allow_stored_types()
         try:
             with _forced_weights_only():
                 content = loader(filename, map_location=map_location, **kwargs)
