@@ -7,7 +7,6 @@ precision, over the whole image. Plane 0 holds the k highest logits of each plac
 data only: nothing stored in one is executed.
 """
 
-import os
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -19,6 +18,7 @@ from torchvision.ops import roi_align
 
 from projects.common.errors import LoadingError
 from uniformer_backbones.compat.archive import check_archive
+from uniformer_backbones.weights.writing import whole_file
 
 TOP = 5
 # The largest integer below which half precision has them all.
@@ -107,15 +107,8 @@ def write_label_map(path: Path, logits: Tensor, top: int = TOP) -> None:
     dtype = torch.float16 if count <= HALF_INTEGERS else torch.float32
     content = torch.stack([values, classes.float()]).to(dtype).cpu()
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
+    with whole_file(path) as draft:
         torch.save(content, draft)
-        draft.replace(path)
-    except RuntimeError as error:  # what torch makes of a full disk
-        reason = str(error).strip().splitlines()[0]
-        raise OSError(f'{path}: cannot be written: {reason}') from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def view_labels(

@@ -21,7 +21,7 @@ from projects.cls.label_map import TOP, label_map_path, write_label_map
 from projects.common.errors import UserError
 from projects.common.media import IMAGES, InputError, find_files, read_image
 from projects.common.task import transforms
-from uniformer_backbones import load_official
+from projects.common.weights import load_whole
 
 Track = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -69,17 +69,12 @@ def load_classifier(cfg: Config, checkpoint: str, device: str) -> nn.Module:
     """Build the model of a config with the weights of a file, ours or published.
 
     Raises:
-        UserError: the file lacks a part of the model.
-        ValueError: the file is not a checkpoint, or is of another arch.
+        FileNotFoundError: there is no such file.
+        UserError: it is no checkpoint, or of another model.
     """
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     model = MODELS.build(cfg.model)
-    new = load_official(model, checkpoint).new
-    if new:
-        raise UserError(
-            f'{checkpoint}: has no weights for {", ".join(new[:2])} of the config; the '
-            'classes or the heads differ'
-        )
+    load_whole(model, checkpoint)
     return model.to(device).eval()
 
 

@@ -11,12 +11,11 @@ from textwrap import shorten
 from typing import Any
 
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS
 from rich.console import Console
 from rich.progress import track
-from torch import nn
 
 from projects.common.errors import UserError, describe
 from projects.common.media import InputError, find_files
@@ -26,7 +25,7 @@ from projects.common.predictor import Predictor, Settings
 from projects.common.predictors import PREDICTORS
 from projects.common.results import print_places
 from projects.common.task import datasets, set_everywhere
-from projects.common.weights import find_misfit, load_published
+from projects.common.weights import load_published
 from uniformer_backbones.compat.checkpoint import read_checkpoint
 
 LISTED = 20  # bad inputs named on the console; the json has them all
@@ -85,10 +84,10 @@ def build_predictor(cfg: Config, args: argparse.Namespace) -> Predictor:
     with _silence():
         predictor = kind(cfg, settings)
     # The inferencers load what fits and say nothing of the rest.
-    _complete(predictor.model, checkpoint, args.checkpoint)
+    load_published(predictor.model, checkpoint, args.checkpoint)
     if settings.detector is not None and predictor.detector is not None:
         path = args.det_checkpoint
-        _complete(predictor.detector, _read(path), path)
+        load_published(predictor.detector, _read(path), path)
     return predictor
 
 
@@ -192,7 +191,7 @@ def class_names(
         {key.lower(): value for key, value in stored.items()},
         {'classes': meta.get('CLASSES')},  # before OpenMMLab 2
         dataset.get('metainfo') or {},
-        {'classes': _listed_classes(dataset)},
+        {'classes': _listed_classes(kind, dataset.get('classes'))},
         getattr(kind, 'METAINFO', {}),
     ):
         names = source.get('classes')
@@ -207,19 +206,11 @@ def _read(path: str) -> dict[str, Any]:
     return read_checkpoint(path)
 
 
-def _listed_classes(dataset: ConfigDict) -> Sequence[str] | None:
-    """The classes that a data set names itself; ours of clips can name a list."""
-    classes = dataset.get('classes')
-    if isinstance(classes, str) and dataset.get('sample'):
-        from projects.video.labels import class_names as read_list
-
-        return read_list(classes)
-    return None if isinstance(classes, str) else classes
-
-
-def _complete(model: nn.Module, checkpoint: Mapping[str, Any], path: str) -> None:
-    if find_misfit(model, checkpoint):
-        load_published(model, checkpoint, path)
+def _listed_classes(kind: type, classes: Any) -> Sequence[str] | None:
+    """The classes that a data set is given; ours of clips know lists by name."""
+    if isinstance(classes, str):
+        return kind.list_classes(classes) if hasattr(kind, 'list_classes') else None
+    return classes
 
 
 def _detector(args: argparse.Namespace) -> tuple[str, str, int] | None:

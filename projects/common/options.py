@@ -236,11 +236,9 @@ def apply_init(cfg: Config, init: str | None, demo: bool) -> None:
         kept = kept if kept.get('type') == 'Pretrained' else {}
         part['init_cfg'] = {**kept, 'type': 'Pretrained', 'checkpoint': init}
         return
-    if cfg.get('resume'):
-        part['init_cfg'] = None  # the checkpoint holds everything
     init_cfg = part.get('init_cfg')
     is_ours = str(backbone.get('type')).startswith('uniformer_backbones.')
-    if not (is_ours and init_cfg) or cfg.get('load_from'):
+    if not (is_ours and init_cfg) or cfg.get('resume') or cfg.get('load_from'):
         return
     path = init_cfg.get('checkpoint', '')
     if '://' not in path and not Path(path).is_file():

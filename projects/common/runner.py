@@ -17,7 +17,7 @@ from torch import nn
 from projects.common.errors import UserError
 from projects.common.loops import RESUMABLE
 from projects.common.progress import quiet_console
-from projects.common.weights import find_misfit, load_published
+from projects.common.weights import load_published
 from uniformer_backbones.compat.checkpoint import read_checkpoint
 
 
@@ -46,6 +46,11 @@ class DurableRunner(Runner):
         if hasattr(self.train_loop, 'go_on'):
             self.train_loop.go_on(self._randomness_cfg.get('seed'))
 
+    def _init_model_weights(self) -> None:
+        """Initialize, unless a checkpoint brings everything: then no file is needed."""
+        if not (self._resume and self._load_from):
+            super()._init_model_weights()
+
     def save_checkpoint(
         self, out_dir: str, filename: str, *args: Any, **kwargs: Any
     ) -> None:
@@ -65,8 +70,7 @@ class DurableRunner(Runner):
         """
         if self._train_loop is None:
             checkpoint, model = read_checkpoint(filename), self._inner_model()
-            if find_misfit(model, checkpoint):
-                load_published(model, checkpoint, filename)
+            if load_published(model, checkpoint, filename):
                 checkpoint = {'state_dict': model.state_dict()}
                 self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
                 self._has_loaded = True

@@ -9,6 +9,8 @@ from torch import nn
 from projects.common.errors import UserError
 from uniformer_backbones import load_official
 
+ANOTHER = 'is of another model than this config'
+
 
 def find_misfit(model: nn.Module, checkpoint: Mapping[str, Any]) -> str | None:
     """Say how the tensors of a checkpoint differ from a model's; ``None`` if not."""
@@ -22,13 +24,14 @@ def find_misfit(model: nn.Module, checkpoint: Mapping[str, Any]) -> str | None:
     for what, keys in wrong.items():
         if keys:
             first = sorted(keys)[0]
-            return f'{first} is {what}, {count} of {len(own)} tensors do not fit'
+            total = len(own.keys() | stored.keys())
+            return f'{first} is {what}, {count} of {total} tensors do not fit'
     return None
 
 
 def load_published(
     model: nn.Module, checkpoint: Mapping[str, Any], path: str | Path
-) -> None:
+) -> bool:
     """Load a file with other names than the model's, which has to fill all of it.
 
     Args:
@@ -36,21 +39,39 @@ def load_published(
         checkpoint: content of the file.
         path: of the file.
 
+    Returns:
+        Whether it was loaded; a file with the model's own names is left to the caller.
+
     Raises:
         UserError: it is of another model.
     """
-    refused = f'{path}: is of another model than this config'
     misfit = find_misfit(model, checkpoint)
+    if misfit is None:
+        return False
+    try:
+        load_whole(model, path)
+    except UserError as error:
+        ours = model.state_dict().keys() & _shapes(_weights(checkpoint)).keys()
+        raise UserError(f'{path}: {ANOTHER}: {misfit}') if ours else error from error
+    return True
+
+
+def load_whole(model: nn.Module, path: str | Path) -> None:
+    """Load a file of any known names into all of a model.
+
+    Raises:
+        UserError: it is of another model.
+    """
     try:
         report = load_official(model, path)
     except ValueError as error:
-        ours = model.state_dict().keys() & _shapes(_weights(checkpoint)).keys()
-        reason = misfit if ours else str(error).removeprefix(f'{path}: ')
-        raise UserError(f'{refused}: {reason}') from error
+        reason = str(error).removeprefix(f'{path}: ')
+        raise UserError(f'{path}: {ANOTHER}: {reason}') from error
     if report.inflated:
-        raise UserError(f'{refused}: it is of images, the config of clips')
+        raise UserError(f'{path}: {ANOTHER}: it is of images, the config of clips')
     if report.new:
-        raise UserError(f'{refused}: it has no {", ".join(report.new[:2])}')
+        new = ', '.join(report.new[:2])
+        raise UserError(f'{path}: {ANOTHER}: it has no {new}; classes or heads differ')
 
 
 def _weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -37,6 +37,8 @@ class _Clips:
         FaultLimitError: strict, and a file cannot be read; or none of many can.
     """
 
+    list_classes = staticmethod(class_names)
+
     def __init__(
         self,
         ann_file: str,
@@ -57,8 +59,10 @@ class _Clips:
         self.num_repeats, self.strict = num_repeats, strict
         metainfo = dict(metainfo or {})
         if classes is not None:
-            names = class_names(classes) if isinstance(classes, str) else classes
-            metainfo['classes'] = tuple(names)
+            if isinstance(classes, str):
+                metainfo['classes'] = self.list_classes(classes)
+            else:
+                metainfo['classes'] = tuple(classes)
         self._labels: tuple[int, ...] | None = None
         if labels_in is not None and labels_in != classes:
             if not isinstance(classes, str):

@@ -136,7 +136,13 @@ def test_resume_goes_on_where_the_run_stopped(world, configs, tmp_path, call, co
         if loop == 'epoch'
         else ['train_cfg.max_iters=4', 'train_cfg.val_interval=4']
     )
-    code, _, err = call('train', configs / config, '--resume', *options)
+    # The weights that the run started from are not needed any more.
+    moved = configs / f'moved_{config}'
+    init = "dict(_delete_=True, type='Pretrained', checkpoint='moved_away.pth')"
+    moved.write_text(
+        f"_base_ = './{config}'\nmodel = dict(backbone=dict(init_cfg={init}))"
+    )
+    code, _, err = call('train', moved, '--resume', *options)
     assert code == 0, err
     whole = read(newest_checkpoint(tmp_path))
     assert whole['meta']['iter'] == 4

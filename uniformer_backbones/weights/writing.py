@@ -1,7 +1,8 @@
 """Writing weights: whole or not at all, with where they come from."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -36,6 +37,27 @@ def check_target(target: Path, source: Path | None = None) -> None:
         raise ValueError(f'{target}: is the source itself; choose another name')
 
 
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Give a path to write to; what is there at the end becomes the target.
+
+    Beside the final name, then renamed, which cannot be interrupted.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
+    try:
+        yield partial
+        os.replace(partial, target)
+    # What torch and safetensors make of an OSError, in several lines.
+    except (RuntimeError, SafetensorError) as error:
+        reason = str(error).partition('\n')[0]
+        raise OSError(f'{target}: cannot be written: {reason}') from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def write_weights(
     target: Path,
     weights: Mapping[str, Tensor],
@@ -54,9 +76,7 @@ def write_weights(
     Raises:
         OSError: it cannot be written.
     """
-    # Beside the final name, then renamed, which cannot be interrupted.
-    partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
-    try:
+    with whole_file(target) as partial:
         if target.suffix == '.safetensors':
             # Copies: views that share their memory are refused.
             whole = {key: t.contiguous().clone() for key, t in weights.items()}
@@ -65,9 +85,3 @@ def write_weights(
             # A view would take all of its storage into the file.
             whole = {key: t.detach().clone() for key, t in weights.items()}
             torch.save({container: whole, 'meta': dict(provenance)}, partial)
-        os.replace(partial, target)
-    except (RuntimeError, SafetensorError) as error:  # what they make of an OSError
-        reason = str(error).strip().splitlines()[0]
-        raise OSError(f'{target}: cannot be written: {reason}') from error
-    finally:
-        partial.unlink(missing_ok=True)

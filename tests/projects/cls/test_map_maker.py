@@ -131,7 +131,7 @@ def test_weights_of_other_classes_are_refused(model, tmp_path):
     state = model.state_dict()
     state['head.fc.weight'] = torch.zeros(5, 32)
     torch.save({'state_dict': state}, file)
-    with pytest.raises(UserError, match=r'no weights for head\.fc\.weight'):
+    with pytest.raises(UserError, match=r'it has no head\.fc\.weight'):
         load_classifier(config(), str(file), 'cpu')
     torch.save({'state_dict': model.state_dict()}, file)
     loaded = load_classifier(config(), str(file), 'cpu')

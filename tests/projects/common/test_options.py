@@ -67,10 +67,10 @@ def test_another_file_keeps_how_the_config_takes_its_own(tmp_path):
     }
 
 
-def test_resumed_run_needs_no_file_to_start_from():
+def test_resumed_run_is_not_asked_for_a_file_and_keeps_its_config():
     cfg = config(type='Pretrained', checkpoint='published.pth')
     with pytest.raises(UserError, match=r'published.pth: missing'):
         apply_init(cfg, None, demo=False)
     cfg.resume = True
     apply_init(cfg, None, demo=False)
-    assert cfg.model.backbone.init_cfg is None
+    assert cfg.model.backbone.init_cfg.checkpoint == 'published.pth'

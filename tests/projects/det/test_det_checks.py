@@ -1,7 +1,5 @@
 """Instances files that cannot be trained on, each told in one line."""
 
-import json
-
 import pytest
 
 import uniformer_backbones  # noqa: F401 - makes the OpenMMLab wheels importable
@@ -9,6 +7,7 @@ from projects.common.errors import UserError
 from projects.common.world.coco import write_coco
 from projects.det import checks
 from projects.det.checks import check_things
+from tests.coco_files import edit, first
 
 CROWD = {'size': [64, 64], 'counts': [10, 30, 4056]}  # a run-length code, as COCO's
 
@@ -25,18 +24,8 @@ def file(world, tmp_path):
     return tmp_path / 'train.json'
 
 
-def edit(file, change):
-    content = json.loads(file.read_text())
-    change(content)
-    file.write_text(json.dumps(content))
-
-
 def check(world, file, masks=True):
     check_things(file, world / 'train2017', None, masks, 'train')
-
-
-def first(content):
-    return content['annotations'][0]
 
 
 def everything(content, **values):

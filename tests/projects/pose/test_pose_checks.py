@@ -10,6 +10,7 @@ from projects.common.world.figure import KEYPOINTS
 from projects.common.world.people import write_people
 from projects.pose.checks import check_detections, check_people, find_skeleton
 from projects.pose.datasets import KeypointDataset
+from tests.coco_files import edit, first
 
 
 @pytest.fixture(scope='module')
@@ -24,18 +25,8 @@ def file(world, tmp_path):
     return tmp_path / 'train.json'
 
 
-def edit(file, change):
-    content = json.loads(file.read_text())
-    change(content)
-    file.write_text(json.dumps(content))
-
-
 def check(world, file):
     check_people(file, world / 'train2017', KEYPOINTS, 'train')
-
-
-def first(content):
-    return content['annotations'][0]
 
 
 def test_good_files_pass(world, file):
