@@ -3,9 +3,10 @@
     python tools/memory.py configs/seg/upernet_uniformer_s.py
     python tools/memory.py configs/seg/fpn_uniformer_s.py --shape 1024 1024 --batch 1
 
-Prints the peak with fused attention and with attention maps in memory, for the whole
-model and for its backbone alone. Runs the steps, so it takes a minute on a CPU; needs
-no data and no weights. UPerNet pools a batch to one value each: it needs two images.
+Prints the peak with attention maps in memory, with fused attention, and with activation
+checkpointing of backbone and heads besides; for the whole model and for its backbone.
+Runs the steps, so it takes a minute or two on a CPU; needs no data and no weights.
+UPerNet pools a batch to one value each: it needs two images.
 """
 
 import sys

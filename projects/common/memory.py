@@ -1,4 +1,4 @@
-"""Peak memory of a training step, with fused attention and with its map in memory.
+"""Peak memory of a training step, as it is and with attention maps in memory.
 
 Counted is every tensor that the step makes, activations and gradients alike, as long
 as it lives; weights, inputs and what an operator uses inside are not.
@@ -6,7 +6,7 @@ as it lives; weights, inputs and what an operator uses inside are not.
 
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -84,10 +84,10 @@ def materialised_attention() -> Iterator[None]:
         relation.scaled_dot_product = fused
 
 
-def step_peaks(
+def step_peak(
     model: torch.nn.Module, loss: Callable[[], Tensor], inputs: Tensor
-) -> tuple[float, float]:
-    """Measure a step with fused and with materialised attention.
+) -> float:
+    """Measure a training step: forward and backward.
 
     Args:
         model: in training mode.
@@ -95,14 +95,10 @@ def step_peaks(
         inputs: what ``loss`` reads.
 
     Returns:
-        Both peaks in MiB.
+        The peak in MiB.
     """
-    known = [*model.parameters(), *model.buffers(), inputs]
-    peaks = []
-    for scope in (nullcontext, materialised_attention):
-        model.zero_grad(set_to_none=True)
-        with scope(), PeakMemory(*known) as memory:
-            loss().backward()
-        model.zero_grad(set_to_none=True)
-        peaks.append(memory.peak / MIB)
-    return peaks[0], peaks[1]
+    model.zero_grad(set_to_none=True)
+    with PeakMemory(*model.parameters(), *model.buffers(), inputs) as memory:
+        loss().backward()
+    model.zero_grad(set_to_none=True)
+    return memory.peak / MIB

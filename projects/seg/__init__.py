@@ -2,6 +2,6 @@
 
 # First: without it, mmseg.models cannot be imported from the wheel.
 import uniformer_backbones  # noqa: F401
-from projects.seg import datasets, loading
+from projects.seg import datasets, loading, segmentor
 
-__all__ = ['datasets', 'loading']
+__all__ = ['datasets', 'loading', 'segmentor']

@@ -1,5 +1,8 @@
 """Memory of a segmentation model's training step, whole and backbone alone."""
 
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -13,45 +16,79 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from projects.common.errors import UserError
-from projects.common.memory import step_peaks
+from projects.common.memory import materialised_attention, step_peak
+from projects.seg.segmentor import CheckpointedEncoderDecoder
 
-Peaks = dict[str, tuple[float, float]]
+
+@dataclass(frozen=True)
+class Peaks:
+    """Of one step, in MiB."""
+
+    materialised: float
+    fused: float
+    checkpointed: float
 
 
-def measure(cfg: Config, size: tuple[int, ...]) -> Peaks:
-    """Run a step of the model, and one of its backbone.
+def measure(cfg: Config, size: tuple[int, ...]) -> dict[str, Peaks]:
+    """Run steps of the model and of its backbone.
 
     Args:
         cfg: of a segmentation model.
         size: ``(B, 3, H, W)``.
 
     Returns:
-        Peaks in MiB, with fused and with materialised attention, by part.
+        Peaks by part of the model.
 
     Raises:
-        UserError: the config is of another library.
+        UserError: the config is of another library, or of another segmentor.
     """
-    if cfg.get('default_scope') != 'mmseg':
+    if cfg.get('default_scope') != 'mmseg' or cfg.model.type != 'EncoderDecoder':
         raise UserError(f'{cfg.filename}: no segmentation config')
     init_default_scope('mmseg')
     cfg.model.backbone.init_cfg = None
-    model = revert_sync_batchnorm(MODELS.build(cfg.model)).train()
+    frugal = copy.deepcopy(cfg.model)
+    frugal.type = CheckpointedEncoderDecoder
+    frugal.backbone.with_cp = True
+    models = [
+        revert_sync_batchnorm(MODELS.build(model)).train()
+        for model in (cfg.model, frugal)
+    ]
     x = torch.randn(size)
     samples = [_sample(size) for _ in range(size[0])]
-    whole = step_peaks(model, partial(_loss, model, x, samples), x)
-    backbone = step_peaks(model.backbone, partial(_features, model.backbone, x), x)
-    return {'whole model': whole, 'backbone': backbone}
+    return {
+        'whole model': _peaks(models, lambda model: _loss(model, x, samples), x),
+        'backbone': _peaks(
+            [model.backbone for model in models],
+            lambda backbone: _features(backbone, x),
+            x,
+        ),
+    }
 
 
-def show(peaks: Peaks, title: str) -> None:
-    """Print a table on stdout."""
+def show(peaks: dict[str, Peaks], title: str) -> None:
+    """Print a table on stdout; the ratios are to materialised attention."""
     table = Table('peak, MiB', title=title)
-    for name in ('fused attention', 'materialised', 'ratio'):
+    for name in ('materialised', 'fused attention', 'ratio', 'checkpointed', 'ratio'):
         table.add_column(name, justify='right')
-    for name, (fused, materialised) in peaks.items():
-        ratio = f'{materialised / fused:.2f}'
-        table.add_row(name, f'{fused:.0f}', f'{materialised:.0f}', ratio)
+    for name, peak in peaks.items():
+        row = [f'{peak.materialised:.0f}']
+        for ours in (peak.fused, peak.checkpointed):
+            row += [f'{ours:.0f}', f'{peak.materialised / ours:.2f}']
+        table.add_row(name, *row)
     Console(highlight=False).print(table)
+
+
+def _peaks(
+    models: Sequence[nn.Module], loss: Callable[[nn.Module], Tensor], x: Tensor
+) -> Peaks:
+    plain, frugal = models
+    with materialised_attention():
+        materialised = step_peak(plain, partial(loss, plain), x)
+    return Peaks(
+        materialised=materialised,
+        fused=step_peak(plain, partial(loss, plain), x),
+        checkpointed=step_peak(frugal, partial(loss, frugal), x),
+    )
 
 
 def _sample(size: tuple[int, ...]) -> SegDataSample:

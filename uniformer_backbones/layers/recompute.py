@@ -1,6 +1,6 @@
 """Activation checkpointing that leaves BatchNorm statistics right."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -10,12 +10,21 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
-def checkpoint_block(block: nn.Module, *inputs: Any) -> Any:
-    """Run a block without keeping its activations for backward."""
+def checkpoint_block(
+    block: nn.Module, *inputs: Any, method: Callable[..., Any] | None = None
+) -> Any:
+    """Run a block without keeping its activations for backward.
+
+    Args:
+        block: its BatchNorm statistics count the batch once.
+        *inputs: kept for backward.
+        method: of the block, what to run of it; ``forward`` if it is not given.
+    """
+    run = block if method is None else method
     if torch.compiler.is_compiling():
-        return checkpoint(block, *inputs, use_reentrant=False)
+        return checkpoint(run, *inputs, use_reentrant=False)
     return checkpoint(
-        block,
+        run,
         *inputs,
         use_reentrant=False,
         context_fn=lambda: (nullcontext(), _frozen_statistics(block)),
