@@ -71,6 +71,7 @@ def test_an_init_file_that_does_not_exist(call, world, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_init_weights_of_another_arch(call, world, tmp_path, configs):
     path = tmp_path / 'other.pth'
     torch.save({'model': UniFormer('tiny').state_dict()}, path)

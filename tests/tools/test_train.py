@@ -93,6 +93,7 @@ def test_the_saved_config_repeats_the_result(finished, call, tmp_path):
     assert len(list((tmp_path / 'pictures').glob('*.png'))) == 4
 
 
+@pytest.mark.slow
 def test_an_earlier_run_is_moved_aside_not_overwritten(
     finished, call, world, configs, tmp_path
 ):
@@ -109,7 +110,9 @@ def same(one, other):
     return all(torch.equal(one[key], other[key]) for key in one)
 
 
-@pytest.mark.parametrize('config', ['tiny.py', 'by_iteration.py'])
+@pytest.mark.parametrize(
+    'config', ['tiny.py', pytest.param('by_iteration.py', marks=pytest.mark.slow)]
+)
 def test_resume_goes_on_where_the_run_stopped(world, configs, tmp_path, call, config):
     """Stopped halfway and resumed: as many steps, the same learning rates."""
     loop = 'epoch' if config == 'tiny.py' else 'iter'
@@ -208,6 +211,7 @@ def test_amp_bf16_compile_and_deterministic_run_on_a_cpu(
     assert code == 0, err
 
 
+@pytest.mark.slow
 def test_auto_scale_lr_scales_with_the_batch(world, configs, tmp_path, call):
     options = short(world, tmp_path, '--auto-scale-lr')
     code, _, err = call('train', configs / 'tiny.py', *options)
