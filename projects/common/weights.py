@@ -52,15 +52,22 @@ def load_published(
         load_whole(model, path)
     except UserError as error:
         ours = model.state_dict().keys() & _shapes(_weights(checkpoint)).keys()
-        raise UserError(f'{path}: {ANOTHER}: {misfit}') if ours else error from error
+        if ours:
+            raise UserError(f'{path}: {ANOTHER}: {misfit}') from error
+        raise
     return True
 
 
 def load_whole(model: nn.Module, path: str | Path) -> None:
     """Load a file of any known names into all of a model.
 
+    Args:
+        model: of a config.
+        path: of a checkpoint, ours or published.
+
     Raises:
-        UserError: it is of another model.
+        FileNotFoundError: there is no such file.
+        UserError: it is no checkpoint, or of another model.
     """
     try:
         report = load_official(model, path)

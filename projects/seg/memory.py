@@ -40,10 +40,10 @@ def measure(cfg: Config, size: tuple[int, ...]) -> dict[str, Peaks]:
         Peaks by part of the model.
 
     Raises:
-        UserError: the config is of another library, or of another segmentor.
+        UserError: the model is not mmseg's ``EncoderDecoder``.
     """
     if cfg.get('default_scope') != 'mmseg' or cfg.model.type != 'EncoderDecoder':
-        raise UserError(f'{cfg.filename}: no segmentation config')
+        raise UserError(f'{cfg.filename}: its model is no EncoderDecoder of mmseg')
     init_default_scope('mmseg')
     cfg.model.backbone.init_cfg = None
     frugal = copy.deepcopy(cfg.model)

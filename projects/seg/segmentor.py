@@ -19,6 +19,9 @@ class CheckpointedEncoderDecoder(EncoderDecoder):
     at the size of the image, 300 MiB for two crops of ADE20K. Nothing else changes:
     weights, losses, gradients and running statistics are those of ``EncoderDecoder``.
     The backbone has a switch of its own, ``with_cp``.
+
+    mmengine's setting ``activation_checkpointing`` reaches the maps alone, and counts a
+    batch twice in BatchNorm's statistics.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

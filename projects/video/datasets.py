@@ -59,10 +59,8 @@ class _Clips:
         self.num_repeats, self.strict = num_repeats, strict
         metainfo = dict(metainfo or {})
         if classes is not None:
-            if isinstance(classes, str):
-                metainfo['classes'] = self.list_classes(classes)
-            else:
-                metainfo['classes'] = tuple(classes)
+            names = self.list_classes(classes) if isinstance(classes, str) else classes
+            metainfo['classes'] = tuple(names)
         self._labels: tuple[int, ...] | None = None
         if labels_in is not None and labels_in != classes:
             if not isinstance(classes, str):

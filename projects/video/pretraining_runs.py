@@ -5,7 +5,6 @@ accuracy by step; the newest checkpoint is kept while the run lasts.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from projects.common.runner import DurableRunner, is_complete, newest_checkpoint
 from projects.common.world.cache import demo_world
 from projects.video.pretraining import Study
 from projects.video.task import DEMO
+from uniformer_backbones.weights.writing import whole_file
 
 STARTS = ('scratch', 'center', 'average')
 
@@ -156,7 +156,6 @@ def read_scores(folder: Path) -> dict[int, float]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write beside the final name, then rename, which cannot be interrupted."""
-    partial = path.with_suffix('.partial')
-    partial.write_text(json.dumps(content, indent=1) + '\n')
-    os.replace(partial, path)
+    """Write all of it or nothing."""
+    with whole_file(path) as draft:
+        draft.write_text(json.dumps(content, indent=1) + '\n')

@@ -18,7 +18,7 @@ def checkpoint_block(
     Args:
         block: its BatchNorm statistics count the batch once.
         *inputs: kept for backward.
-        method: of the block, what to run of it; ``forward`` if it is not given.
+        method: of the block, run in place of its ``forward``.
     """
     run = block if method is None else method
     if torch.compiler.is_compiling():

@@ -11,6 +11,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 import projects.seg  # noqa: F401 - registers the segmentor
+from projects.common.errors import UserError
 from projects.seg.memory import measure
 from tests.projects.seg.test_seg_task import config
 
@@ -88,6 +89,13 @@ def test_heads_are_not_kept():
     assert whole.checkpointed < 0.7 * whole.materialised
     # Both heads' log-softmax, of which one is there at a time.
     assert whole.fused - whole.checkpointed > 2 * 150 * 192**2 * 4 / 2**20
+
+
+def test_another_segmentor_is_told_of():
+    cfg = config()
+    cfg.model.type = 'CascadeEncoderDecoder'
+    with pytest.raises(UserError, match='no EncoderDecoder'):
+        measure(cfg, SIZE)
 
 
 @pytest.mark.slow
